@@ -1,0 +1,53 @@
+/* loss_spec: the loss block of a job, in full: what the two losses are and how they are combined. No JSON here. */
+#ifndef SCHEMA_JOB_LOSS_SPEC_H
+#define SCHEMA_JOB_LOSS_SPEC_H
+#include <stdbool.h>
+#include "schema/job/alpha.h"
+
+enum loss_strategy { LOSS_CONSTANT, LOSS_SCHEDULED, LOSS_SEPARATE_OPTIMIZERS, LOSS_ADAPTIVE, LOSS_GRADIENT };
+enum loss_activation { LOSS_BY_CLASSES, LOSS_SIGMOID, LOSS_SOFTMAX };
+/* simultaneous: one forward, both gradients at the same point, then both steps.
+   alternating: Dice forward, backward, step; fresh forward on the same batch, CE backward, step.
+   alternating_batches: dice_steps batches step Dice, the next ce_steps batches step CE. */
+enum loss_mode { LOSS_SIMULTANEOUS, LOSS_ALTERNATING, LOSS_ALTERNATING_BATCHES };
+enum loss_order { LOSS_DICE_FIRST, LOSS_CE_FIRST };
+enum loss_empty { LOSS_EMPTY_SMOOTH, LOSS_EMPTY_SKIP, LOSS_EMPTY_PENALIZE_FP };
+enum optimizer_type { OPTIMIZER_ADAM, OPTIMIZER_ADAMW, OPTIMIZER_SGD };
+
+struct optimizer_spec {
+    enum optimizer_type type;
+    double lr;             /* > 0 */
+    double betas[2];       /* adam, adamw; [0,1) */
+    double eps;            /* adam, adamw; >= 0 */
+    double momentum;       /* sgd; [0,1) */
+    bool nesterov;         /* sgd */
+    double weight_decay;   /* >= 0; adam and sgd: added to the gradient; adamw: decoupled */
+    double clip_norm;      /* global l2 norm; 0 = null = off */
+};
+
+struct loss_spec {
+    enum loss_strategy strategy;
+    bool by_lambda;                    /* constant only: lambda_dice, lambda_ce instead of alpha */
+    struct alpha alpha;                /* constant, scheduled */
+    double lambda_dice, lambda_ce;     /* >= 0, not both 0 */
+    enum loss_activation activation;   /* LOSS_BY_CLASSES: two classes sigmoid (one channel), more softmax */
+    bool include_background;           /* class 0 in the Dice mean (softmax); ignored with one channel */
+    int ignore_index;                  /* class left out of both terms and the scores; -1 = none */
+    struct {
+        bool batch, squared_pred, jaccard;
+        double smooth_nr, smooth_dr;   /* >= 0 */
+        enum loss_empty empty;
+    } dice;
+    struct {                           /* separate_optimizers only */
+        enum loss_mode mode;
+        enum loss_order order;
+        int dice_steps, ce_steps;      /* 1..1000 */
+        struct optimizer_spec dice, ce;
+    } optimizers;
+};
+
+void loss_spec_default(struct loss_spec *loss);           /* constant, alpha 0.5 */
+void optimizer_spec_default(struct optimizer_spec *o);    /* adam 1e-3 */
+/* Weight of each term in one optimizer step: constant and scheduled; lambda or (alpha, 1-alpha). */
+void loss_spec_weights(const struct loss_spec *loss, double alpha, double *dice_weight, double *ce_weight);
+#endif
