@@ -4,12 +4,13 @@ set -u
 bad=0
 no() { # no MESSAGE PATTERN PLACE...: none of the files under PLACE may match PATTERN
     message=$1 pattern=$2; shift 2
+    [ $# -gt 0 ] || return 0
     if grep -rnE --include='*.[ch]' --include='*.cu' "$pattern" "$@" 2>/dev/null; then
         echo "layers: $message" >&2; bad=1
     fi
 }
 door() { # door HEADER FILE_PATTERN: only files that match may include HEADER
-    found=$(grep -rlE --include='*.[ch]' --include='*.cu' "#include <$1>" schema server worker clients | grep -vE "$2")
+    found=$(grep -rlE --include='*.[ch]' --include='*.cu' "#include <$1>" schema server worker clients 2>/dev/null | grep -vE "$2")
     if [ -n "$found" ]; then
         echo "layers: <$1> comes in through $2 only, not through:" $found >&2; bad=1
     fi
@@ -35,9 +36,9 @@ door 'png\.h' '^worker/data/(read|write)_png\.c$'
 door 'jpeglib\.h' '^worker/data/read_jpeg\.c$'
 door 'archive\.h' '^worker/data/archive_unpack\.c$'
 door 'nettle/[a-z0-9]+\.h' '^schema/base/sha256\.[ch]$'
-names=$(find schema server worker clients tests \( -name '*.c' -o -name '*.h' \) -print | sed 's#.*/##' | sort | uniq -d)
+names=$(find schema server worker clients tests \( -name '*.c' -o -name '*.h' \) -print 2>/dev/null | sed 's#.*/##' | sort | uniq -d)
 [ -z "$names" ] || { echo "layers: basenames used twice:" $names >&2; bad=1; }
-for file in $(find schema server worker clients tests \( -name '*.c' -o -name '*.h' \) -print); do
+for file in $(find schema server worker clients tests \( -name '*.c' -o -name '*.h' \) -print 2>/dev/null); do
     head -1 "$file" | grep -q '^/\* ' || { echo "layers: $file: the first line does not say what lives there" >&2; bad=1; }
 done
 exit $bad
