@@ -13,14 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "schema/base/err.h"
+#include "schema/job/job_spec.h"
 #include "worker/net/lanes.h"
 #include "worker/net/shape.h"
 
 enum { NETWORK_LEVELS_MAX = 8, NETWORK_CONVS_MAX = 4, NETWORK_GRADIENTS_MAX = 2, NETWORK_CHANNELS_MAX = 4096,
        NETWORK_LAYERS_MAX = 2 * NETWORK_LEVELS_MAX * NETWORK_CONVS_MAX + NETWORK_LEVELS_MAX };
-enum network_down { DOWN_MAXPOOL, DOWN_STRIDE };
-enum network_norm { NORM_INSTANCE, NORM_GROUP, NORM_NONE };
-enum network_activation { ACTIVATION_LEAKY_RELU, ACTIVATION_RELU };
 
 /* Which algorithm computes what, layer by layer in canonical order (3x3 and transposed convolutions). It decides the last
    bits of the weights, so it is part of what a run must repeat; it never depends on the number of lanes. */
@@ -40,10 +38,10 @@ struct network_config {
     int levels;                      /* entries of widths[]; patch dimensions are multiples of 2^(levels-1) */
     int widths[NETWORK_LEVELS_MAX];  /* channels of each level, finest first */
     int convs;                       /* 3x3 convolutions per block */
-    enum network_down down;
-    enum network_norm norm;          /* eps 1e-5, affine */
+    enum model_down down;
+    enum model_norm norm;          /* eps 1e-5, affine */
     int groups;                      /* group norm only; divides every width */
-    enum network_activation activation;
+    enum model_activation activation;
     float slope;                     /* leaky_relu only */
     bool conv_bias;                  /* 3x3 convolutions; transposed ones and the head always have a bias */
     int patch[RANK_MAX];             /* rows, columns */
