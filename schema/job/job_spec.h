@@ -7,14 +7,14 @@
 #include "schema/job/loss_spec.h"
 
 enum dataset_source { DATASET_REGISTERED, DATASET_PATH, DATASET_GENERATE };
-enum model_down { DOWN_MAXPOOL, DOWN_STRIDE };
-enum model_norm { NORM_INSTANCE, NORM_GROUP, NORM_NONE };
-enum model_activation { ACTIVATION_LEAKY_RELU, ACTIVATION_RELU };
+enum model_down { MODEL_DOWN_MAXPOOL, MODEL_DOWN_STRIDE };
+enum model_norm { MODEL_NORM_INSTANCE, MODEL_NORM_GROUP, MODEL_NORM_NONE };
+enum model_activation { MODEL_LEAKY_RELU, MODEL_RELU };
 enum lr_type { LR_CONSTANT, LR_POLY, LR_COSINE, LR_STEP };
 enum { JOB_NAME_MAX = 128, JOB_NOTES_MAX = 4096, JOB_TAGS_MAX = 16, JOB_TAG_MAX = 64, WIDTHS_MAX = 8, NAME_MAX_BYTES = 64,
        KERNELS_MAX = 64, PATH_BYTES_MAX = 512 };
 
-struct generate_spec {
+struct dataset_generate {
     char kind[16];        /* "lesions" */
     int images;           /* 2..10000 */
     int size;             /* 32..2048 pixels, square */
@@ -27,7 +27,7 @@ struct dataset_spec {
     enum dataset_source source;
     char name[NAME_MAX_BYTES + 1];   /* registered: ^[a-z0-9][a-z0-9._-]{0,63}$ */
     char path[PATH_BYTES_MAX + 1];   /* under a worker's --data-root; relative, no ".." */
-    struct generate_spec generate;
+    struct dataset_generate generate;
 };
 struct model_spec {
     int levels, widths[WIDTHS_MAX];  /* 2..8 levels, 1..1024 channels each */
