@@ -31,7 +31,7 @@ void auth_new_token(const char *id, enum auth_role role, char secret[AUTH_SECRET
 /* `header` is the Authorization value or NULL; `from` the client's address (NULL: not counted).
    a == NULL: caller "local" with every role. ERR_UNAUTHORIZED; ERR_RATE after 10 wrong tokens a minute from one address
    (right tokens still pass: a whole cluster may sit behind one). Thread-safe. */
-enum err auth_check(const struct auth *a, const char *header, const struct sockaddr *from, struct auth_caller *caller) MUST_USE;
+enum err auth_check(struct auth *a, const char *header, const struct sockaddr *from, struct auth_caller *caller) MUST_USE;
 /* Is this bind address loopback? Anything else needs tokens (exit 78). */
 bool auth_is_loopback(const char *address);
 #endif

@@ -33,8 +33,9 @@ struct http_sink {
     /* Takes a prefix of `bytes` and returns its length. Less than `length` means "not now": the client is held back
        until http_sink_go(r). May instead refuse the rest with a reply and http_finish(r) (return value then ignored). */
     size_t (*piece)(struct http_request *r, const char *bytes, size_t length);
-    /* After begin, instead of the route's handler: the client left, was too slow or too long, or the server stops:
-       let go of everything. Called once; not called after the sink itself refused. */
+    /* After http_sink_go, instead of the route's handler: the client left, was too slow or too long, or the server stops:
+       let go of everything; the reply goes nowhere, there is nothing to finish. Not called after the sink itself refused.
+       A sink whose other thread may call http_sink_go holds the request (http_hold) until that thread has let go. */
     http_handler *broken;
 };
 
@@ -164,10 +165,12 @@ enum http_wake {
     HTTP_GONE,     /* the client left: just http_finish(r), nobody reads the reply; do not hand out a job */
     HTTP_STOPPING, /* the server stops: answer at once with what there is, or 503 */
 };
-typedef void http_on_wake(struct http_request *r, enum http_wake why);
+typedef void http_on_wake(struct http_request *r, enum http_wake why, void *context);
 /* `on_wake` is called exactly once, from the timer's or the waker's thread; it (or what it starts) finishes the request.
    Call from the handler or later, before http_finish. With the server stopping it is called before http_park returns. */
-void http_park(struct http_request *r, int64_t timeout_ms, http_on_wake *on_wake);
+void http_park(struct http_request *r, int64_t timeout_ms, http_on_wake *on_wake, void *context);
+/* The same, but false with the server stopping, and on_wake is not called then. */
+bool http_park_unless_stopping(struct http_request *r, int64_t timeout_ms, http_on_wake *on_wake, void *context) MUST_USE;
 /* False when it was not parked, or not any more. `r` must be alive or held. */
 bool http_wake(struct http_request *r);
 
@@ -176,14 +179,15 @@ void http_sink_go(struct http_request *r); /* from any thread; see struct http_s
 
 /* ---- event streams (SSE) ------------------------------------------------------------------------------ */
 /* Turns the request into a stream and finishes it: r must not be touched after. One reference belongs to the caller, given
-   back by http_stream_close. `on_end(context)` comes once, from a library thread, when the client has left, overflow or
-   stop has ended it; NULL when the quota is used up: then the reply (429) is set and sent already. */
+   back by http_stream_close. `on_end(context)` comes exactly once, from the timer's thread, as the last word on this stream:
+   the client has left, it overflowed, the server stops, or it was closed here. NULL when the quota is used up: 429 was
+   answered, on_end never comes. */
 struct http_stream *http_stream_open(struct http_request *r, void (*on_end)(void *context), void *context);
 /* id < 0: none. `data` is one JSON text; newlines in it are split into data: lines. From any thread, never waits.
    False when the stream is over or would exceed its bound (it is then ended: the client comes back with Last-Event-ID). */
 bool http_stream_send(struct http_stream *s, int64_t id, const char *event, const char *data);
 size_t http_stream_room(struct http_stream *s); /* bytes that still fit */
-/* Calls back once, from a library thread, when everything sent so far has been handed to the socket (at once if it has). */
+/* Calls back once, from the timer's thread, when everything sent so far has been handed to the socket, or the stream is over. */
 void http_stream_when_drained(struct http_stream *s, void (*on_drained)(void *context), void *context);
 void http_stream_close(struct http_stream *s); /* what waits is still delivered; s is gone for the caller */
 #endif

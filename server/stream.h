@@ -23,8 +23,9 @@ size_t stream_wake(struct stream_hub *hub, const char *topic, size_t count);
 struct stream_watch;
 struct stream_watch *stream_watch(struct stream_hub *hub, struct http_request *r, const char *topic);
 void stream_unwatch(struct stream_watch *w);
-/* Takes w. on_wake comes exactly once, as with http_park, and must finish the request or watch again. */
-void stream_park(struct stream_watch *w, int64_t timeout_ms, http_on_wake *on_wake);
+/* Takes w. on_wake comes exactly once, as with http_park (perhaps before stream_park returns), and must finish the request or
+   watch again. */
+void stream_park(struct stream_watch *w, int64_t timeout_ms, http_on_wake *on_wake, void *context);
 
 /* ---- event stream (SSE). No event is lost or doubled if it is done in this order:
      stream_follow           in the handler, before the store is asked (topic NULL: all events)
