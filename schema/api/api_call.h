@@ -35,13 +35,13 @@ enum err api_client_new(const struct api_settings *settings, struct api_client *
 void api_client_free(struct api_client *client); /* no call may be in flight; NULL is fine */
 const char *api_client_server(const struct api_client *client); /* "http://127.0.0.1:8080", no slash at the end */
 
-enum { API_PARAMS_MAX = 16, API_REPLY_BYTES_MAX = 64 << 20, API_TIMEOUT_MS = 30000 };
+enum { API_CALL_PARAMS_MAX = 16, API_REPLY_BYTES_MAX = 64 << 20, API_TIMEOUT_MS = 30000 };
 struct api_param {
     const char *name, *value; /* a {name} of the operation's path is filled (and escaped), any other goes into the query; NULL value: left out */
 };
 struct api_call {
     enum api_op op;
-    struct api_param params[API_PARAMS_MAX]; /* ends at the first NULL name */
+    struct api_param params[API_CALL_PARAMS_MAX]; /* ends at the first NULL name */
     /* the body: at most one of the three */
     const json_t *body;
     const char *body_text;       /* NUL-terminated JSON, sent as it is */
@@ -58,15 +58,16 @@ struct api_call {
     /* time: */
     int64_t timeout_ms;          /* of one try; 0: API_TIMEOUT_MS, plus what a `wait` parameter asks for. Streams of files have no
                                     limit in all but end when under 100 bytes/s for as long */
-    int64_t retry_ms;            /* 0: one try. Else connection failures, 429, 502, 503 and 504 (and 500 when the operation may be
-                                    repeated: GET, PUT, or an idempotency key or lease token is there) are tried again until this
-                                    much has gone by; full-jitter back-off from 0.5 to 30 s, Retry-After honoured */
+    int64_t retry_ms;            /* 0: one try. Else no connection, 429 and 503 are tried again until this much has gone by;
+                                    500, 502, 504 and a connection that broke too, where repeating is harmless: GET, PUT, an
+                                    idempotency key, a Lease-Token, `repeatable`. Full-jitter back-off from 0.5 to 30 s, Retry-After honoured */
+    bool repeatable;             /* the caller says that doing it twice does no harm (a seq or a claim key is in the body) */
     const atomic_bool *stop;     /* when it turns true the call ends with ERR_CANCELLED within 0.2 s; NULL: never */
 };
 struct api_reply {
     int status;                  /* HTTP status, 0 when no server answered */
     json_t *json;                /* the body when it is JSON (a problem too); NULL otherwise */
-    char *text;                  /* the body as received, NUL-terminated, when it is not JSON or does not parse; else NULL */
+    char *text;                  /* the body as received, NUL-terminated; NULL when there is none or it went into a file */
     size_t bytes;                /* of the body */
     char etag[128], location[256], request_id[64];
     char sha256[SHA256_HEX];     /* of the downloaded or uploaded file */
