@@ -121,7 +121,7 @@ static void read_note(const json_t *from, enum err other, struct err_note *note)
     size_t sizes[] = {sizeof note->found, sizeof note->allowed};
     for (int i = 0; i < 2; i++) { /* text as it is; any other value as JSON */
         const json_t *value = json_object_get(from, keys[i]);
-        char *dump = value && !json_is_string(value) && !json_is_null(value) ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        char *dump = value && !json_is_string(value) && !json_is_null(value) ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
         err_print(places[i], sizes[i], "%s", dump ? dump : text_of(from, keys[i]));
         free(dump);
     }
