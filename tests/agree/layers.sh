@@ -34,7 +34,7 @@ door 'curl/curl\.h' '^schema/api/api_call\.c$'
 door '(oneapi/dnnl/)?dnnl\.h' '^worker/net/(backend_dnnl|dnnl_shim)\.[ch]$'
 door 'png\.h' '^worker/data/(read|write)_png\.c$'
 door 'jpeglib\.h' '^worker/data/read_jpeg\.c$'
-door 'archive\.h' '^worker/data/archive_unpack\.c$'
+door 'archive(_entry)?\.h' '^worker/data/archive_unpack\.c$'
 door 'nettle/[a-z0-9]+\.h' '^schema/base/sha256\.[ch]$'
 names=$(find schema server worker clients tests \( -name '*.c' -o -name '*.h' \) -print 2>/dev/null | sed 's#.*/##' | sort | uniq -d)
 [ -z "$names" ] || { echo "layers: basenames used twice:" $names >&2; bad=1; }

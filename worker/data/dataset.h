@@ -35,6 +35,7 @@ struct dataset {
     unsigned channels, num_classes;
     char **classes;                 /* num_classes words */
     struct dataset_split splits[2]; /* SPLIT_TRAIN, SPLIT_VAL */
+    int counts_only;                /* a check: images keep their counts, not their pixels */
     uint64_t bytes;                 /* of pixels and class maps held */
     size_t unused_items;            /* in neither split: not read */
     size_t groups_in_both;          /* groups in both splits: validation is then not independent of training */
@@ -57,12 +58,13 @@ void dataset_free(struct dataset *set); /* may be called twice, and on {0} */
 /* A readable report: images and sizes of both splits, pixels and share of each class, warnings. The caller frees *text. */
 enum err dataset_report(const struct dataset *set, char **text) MUST_USE;
 
-/* Building one in memory (the generator does): start, add the images of each split in order, finish. Everything is
-   copied. pixels is [channels][height][width], classes [height][width]. */
+/* Building one in memory (the loader and the generator do): start, add the images of each split in order, finish.
+   Names are copied; dataset_add copies pixels (of set->channels channels) and classes[height*width], counts, and finds
+   what normalises them. With set->counts_only (set it after start) no pixels are kept. */
 enum err dataset_start(struct dataset *set, const char *name, unsigned channels, unsigned num_classes,
                        const char *const *classes) MUST_USE;
-enum err dataset_add_u8(struct dataset *set, enum manifest_split split, const char *id, uint32_t height, uint32_t width,
-                        const uint8_t *pixels, const uint8_t *classes) MUST_USE;
+enum err dataset_add(struct dataset *set, enum manifest_split split, const char *id, const struct image *pixels,
+                     const uint8_t *classes) MUST_USE;
 enum err dataset_finish(struct dataset *set) MUST_USE;
 
 /* The normalised value of channel c at position `at` = y*width + x. */
