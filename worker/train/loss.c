@@ -101,3 +101,17 @@ void loss_combine(const struct loss_options *o, const struct loss_sums *sums, in
     value->dice /= value->groups;
     divide_slopes(o, samples, value->groups, slopes);
 }
+
+void loss_probabilities(int channels, const float *logits, size_t pixels, float *prob)
+{
+    float lse[BLOCK];
+    for (size_t at = 0; at < pixels; at += BLOCK) {
+        int n = pixels - at < BLOCK ? (int)(pixels - at) : BLOCK;
+        if (channels > 1)
+            softmax_block_f32(channels, logits + at, pixels, n, prob + at, lse);
+        for (int i = 0; i < n && channels == 1; i++) {
+            float z = logits[at + (size_t)i], e = exp_f32(z > 0 ? -z : z), one = 1.0f / (1.0f + e);
+            prob[at + (size_t)i] = z > 0 ? one : e * one;
+        }
+    }
+}

@@ -44,4 +44,6 @@ void loss_gradient_f32(const struct loss_options *o, const float *prob, const ui
                        double dice_weight, double ce_weight, float *out);
 void loss_gradient_f64(const struct loss_options *o, const double *prob, const uint8_t *labels, size_t pixels, const struct loss_slopes *slopes,
                        double dice_weight, double ce_weight, double *out);
+/* Class probabilities alone: one channel sigmoid, more softmax. prob may be logits. */
+void loss_probabilities(int channels, const float *logits, size_t pixels, float *prob);
 #endif

@@ -1,0 +1,100 @@
+/* trainer_parts: the inside of a trainer, shared by its files: step, validation, state; nobody else includes it. */
+#ifndef WORKER_TRAIN_TRAINER_PARTS_H
+#define WORKER_TRAIN_TRAINER_PARTS_H
+#include "worker/data/sampler.h"
+#include "worker/train/loss.h"
+#include "worker/train/optimizer.h"
+#include "worker/train/predict.h"
+#include "worker/train/score.h"
+#include "worker/train/strategy.h"
+#include "worker/train/trainer.h"
+
+/* Step series: what a step may report. Epoch series are the history's columns. */
+enum step_series { STEP_TOTAL, STEP_DICE, STEP_CE, STEP_ALPHA, STEP_LR, STEP_LR_OTHER, STEP_SERIES };
+enum { SERIES_NAME_MAX_BYTES = 40, STEPS_HELD_MAX = 64, COLUMNS_MAX = 16 + 4 * SCORE_CLASSES_MAX };
+/* Epoch columns before those of the classes. */
+enum epoch_column { EPOCH_TOTAL, EPOCH_DICE, EPOCH_CE, EPOCH_ALPHA, EPOCH_LR, EPOCH_LR_OTHER, EPOCH_SKIPPED, EPOCH_GROUPS_LEFT,
+                    VAL_DICE, VAL_IOU, VAL_DICE_IMAGE, VAL_IOU_IMAGE, VAL_EMPTY, EPOCH_FIXED };
+
+/* Sums over the steps of the epoch that is under way; doubles only, saved as they are. */
+struct epoch_sums {
+    double counted, skipped; /* steps */
+    double total, dice, ce, alpha;
+    double groups_left;
+};
+/* What one step said; NaN: nothing. */
+struct step_report {
+    double value[STEP_SERIES];
+};
+struct clockwork { /* seconds of this process alone, for rates and the ETA */
+    double started, last_checkpoint, last_flush, epoch_began;
+    double train, validate, epoch_train;
+    int64_t steps, validations, epoch_images;
+};
+
+struct trainer {
+    struct trainer_config c;
+    const struct job_spec *spec;
+    struct network *net;
+    struct lanes *lanes;
+    struct trainer_result result;
+
+    int64_t epoch, step_in_epoch, step; /* where the run stands */
+    struct epoch_sums sums;
+    size_t parameters;
+    int optimizers;
+    struct optimizer optimizer[OPTIMIZERS_MAX];
+    float *best;   /* canonical; NULL until something was validated */
+    bool best_is_now; /* the best weights are the network's */
+    double best_score;
+    int64_t best_epoch;
+
+    /* one batch */
+    struct loss_options loss;
+    struct sampler sampler;
+    int batch;
+    size_t pixels;          /* of a patch */
+    size_t set_channels;
+    float *image_memory;
+    const float **images;   /* [batch] */
+    uint8_t *labels;        /* [batch][pixels] */
+    struct sample_place *places;
+    struct loss_sums *loss_sums;
+    struct loss_slopes *slopes;
+    struct loss_value value;
+    struct step_action action; /* the one whose gradient is being made */
+    int gradient_k, prob_k;
+
+    struct predictor *predictor;
+    struct confusion *confusions; /* [validation images] */
+    uint8_t *classes;             /* of the largest validation image */
+
+    char names[COLUMNS_MAX][SERIES_NAME_MAX_BYTES];
+    const char *name_of[COLUMNS_MAX];
+    int columns, monitor;
+    double *history;
+    int64_t history_rows;
+
+    int held; /* steps whose points wait to be told */
+    int64_t held_first;
+    struct step_report held_reports[STEPS_HELD_MAX];
+    struct clockwork clock;
+};
+
+double trainer_now_s(void);
+void trainer_log(const struct trainer *t, const char *level, const char *format, ...) PRINTF_LIKE(3, 4);
+/* trainer_tell.c: what the callbacks hear. Steps are held for up to a second and told series by series. */
+void trainer_tell_steps(struct trainer *t); /* all that are held */
+void trainer_hold_step(struct trainer *t, const struct step_report *report);
+void trainer_tell_progress(const struct trainer *t, const struct step_report *report, bool validating);
+void trainer_tell_epoch(const struct trainer *t, const double *row);
+bool trainer_validates(const struct trainer *t, int64_t epoch); /* after that epoch */
+/* trainer_step.c: one step at (epoch, step_in_epoch); does not move them. ERR_DIVERGED. */
+enum err trainer_step(struct trainer *t, struct step_report *report, struct err_note *note) MUST_USE;
+/* trainer_validate.c: scores into `row` (a row of the history). *stopped: told to stop half-way, nothing written. */
+enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct err_note *note) MUST_USE;
+void trainer_name_columns(struct trainer *t);
+/* trainer_state.c */
+enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note) MUST_USE;
+enum err trainer_restore(struct trainer *t, const char *path, struct err_note *note) MUST_USE;
+#endif
