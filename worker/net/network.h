@@ -39,7 +39,7 @@ struct network_config {
     int widths[NETWORK_LEVELS_MAX];  /* channels of each level, finest first */
     int convs;                       /* 3x3 convolutions per block */
     enum model_down down;
-    enum model_norm norm;          /* eps 1e-5, affine */
+    enum model_norm norm;            /* eps 1e-5, affine */
     int groups;                      /* group norm only; divides every width */
     enum model_activation activation;
     float slope;                     /* leaky_relu only */
@@ -96,7 +96,7 @@ void network_set_parameters(struct network *net, const float *canonical);
 void network_init(struct network *net, uint64_t seed);
 
 /* ---- training ---------------------------------------------------------------------------------------- */
-/* images[i]: [in_channels][rows*columns] floats, and must stay until the last network_backward of this step.
+/* images[i]: [in_channels][rows*columns] floats; copied, so they may go when this returns.
    samples <= batch. Not for inference_only networks. */
 void network_forward(struct network *net, int samples, const float *const images[]);
 float *network_logits(struct network *net, int sample);                /* [out_channels][rows*columns] */

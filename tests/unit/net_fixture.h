@@ -1,0 +1,35 @@
+/* net_fixture: small networks, their data and a loss for the tests of worker/net. */
+#ifndef TESTS_UNIT_NET_FIXTURE_H
+#define TESTS_UNIT_NET_FIXTURE_H
+#include "worker/net/network.h"
+#include "worker/net/rng.h"
+
+/* The benchmark's networks (contract.md section 1). */
+static inline struct network_config config_xs(void)
+{
+    return (struct network_config){.rank = 2, .in_channels = 1, .out_channels = 2, .levels = 5, .widths = {16, 32, 64, 128, 256}, .convs = 2,
+                                   .down = MODEL_DOWN_STRIDE, .norm = MODEL_NORM_INSTANCE, .activation = MODEL_LEAKY_RELU, .slope = 0.01f,
+                                   .patch = {128, 128, 1}, .batch = 16, .gradients = 1, .lanes = 1};
+}
+static inline struct network_config config_s(void)
+{
+    struct network_config c = config_xs();
+    for (int i = 0; i < 5; i++) c.widths[i] *= 2;
+    c.patch[0] = c.patch[1] = 256;
+    c.batch = 8;
+    return c;
+}
+static inline struct network_config config_tiny(void)
+{
+    return (struct network_config){.rank = 2, .in_channels = 2, .out_channels = 3, .levels = 3, .widths = {3, 4, 5}, .convs = 2,
+                                   .down = MODEL_DOWN_STRIDE, .norm = MODEL_NORM_INSTANCE, .groups = 1, .activation = MODEL_LEAKY_RELU,
+                                   .slope = 0.125f, .patch = {8, 12, 1}, .batch = 5, .gradients = 1, .lanes = 1};
+}
+/* Uniform in [-1, 1); the same for the same seed and sample. */
+static inline void fill_numbers(float *to, size_t count, uint64_t seed, uint32_t sample)
+{
+    struct rng r;
+    rng_start(&r, seed, 77, sample, 0);
+    for (size_t i = 0; i < count; i++) to[i] = rng_between(&r, -1, 1);
+}
+#endif

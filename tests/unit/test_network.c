@@ -1,0 +1,245 @@
+/* test_network: whole networks: gradients, the same bits for any number of lanes, memory, parameters, refusals. */
+#include <math.h>
+
+#include "tests/check.h"
+#include "tests/unit/net_fixture.h"
+#include "worker/net/network_inside.h"
+
+void test_network_parameter_counts_of_the_benchmark(void)
+{
+    struct network_config xs = config_xs(), s = config_s();
+    size_t count;
+    CHECK_INT(network_parameter_count(&xs, &count, NULL), OK);
+    CHECK_INT(count, 1942306);
+    CHECK_INT(network_parameter_count(&s, &count, NULL), OK);
+    CHECK_INT(count, 7762498);
+}
+
+/* ---- gradients --------------------------------------------------------------------------------------- */
+/* In double: L = sum over samples of cotangent . logits, each parameter moved by a small step. */
+static double tiny_loss(struct network *net, int samples, double *const images[], double *const cotangents[])
+{
+    size_t count = (size_t)net->config.out_channels * 96;
+    double sum = 0;
+    network_forward(net, samples, (const float *const *)(const void *)images);
+    for (int i = 0; i < samples; i++) {
+        const double *logits = (const double *)(const void *)network_logits(net, i);
+        for (size_t k = 0; k < count; k++) sum += logits[k] * cotangents[i][k];
+    }
+    return sum;
+}
+
+static void fill_doubles(double *to, size_t count, uint32_t stream)
+{
+    struct rng r;
+    rng_start(&r, 5, stream, 0, 0);
+    for (size_t i = 0; i < count; i++) to[i] = rng_normal(&r);
+}
+
+static void check_network_gradient(struct network_config c, int block)
+{
+    enum { SAMPLES = 3 };
+    struct backend backend = backend_ref_double(block);
+    struct network *net;
+    struct err_note note;
+    if (network_new_on(&c, &backend, &net, &note)) check_fail(__FILE__, __LINE__, "%s %s", note.pointer, note.detail);
+    network_init(net, 1);
+    double *w = (double *)(void *)network_weights(net), *images[SAMPLES], *cotangents[SAMPLES];
+    size_t count = network_arena_count(net), outs = (size_t)c.out_channels * 96;
+    for (int i = 0; i < SAMPLES; i++) {
+        fill_doubles(images[i] = calloc((size_t)c.in_channels * 96, 8), (size_t)c.in_channels * 96, (uint32_t)i);
+        fill_doubles(cotangents[i] = calloc(outs, 8), outs, 100 + (uint32_t)i);
+    }
+    /* norm weights and biases away from 1 and 0, so that their part shows; padding stays as it is */
+    for (size_t i = 0; i < count; i++)
+        if (w[i] != 0) w[i] *= 1 + 0.25 * sin((double)i);
+    tiny_loss(net, SAMPLES, images, cotangents);
+    for (int i = 0; i < SAMPLES; i++) memcpy(network_logit_gradient(net, 0, i), cotangents[i], outs * 8);
+    network_backward(net, SAMPLES, 0);
+    double *g = malloc(count * 8);
+    memcpy(g, network_gradient(net, 0), count * 8);
+    /* Step 1e-6 keeps nearly all activations on their side of the kink; rounding is about 1e-16 * 100 / 1e-6 = 1e-8. */
+    const double step = 1e-6;
+    int tested = 0, nonzero = 0, off = 0;
+    struct rng r;
+    rng_start(&r, 2, 0, 0, 0);
+    for (size_t i = 0; i < count; i++) {
+        if (rng_below(&r, 3)) continue;
+        double keep = w[i];
+        w[i] = keep + step;
+        double more = tiny_loss(net, SAMPLES, images, cotangents);
+        w[i] = keep - step;
+        double less = tiny_loss(net, SAMPLES, images, cotangents), want = (more - less) / (2 * step);
+        w[i] = keep;
+        tested++;
+        nonzero += g[i] != 0;
+        if (!(fabs(g[i] - want) <= 1e-5 * (1 + fabs(want)))) off++;
+    }
+    CHECK(tested > 50 && nonzero > 50);
+    CHECK_INT(off, 0);
+    for (int i = 0; i < SAMPLES; i++) free(images[i]), free(cotangents[i]);
+    free(g);
+    network_free(net);
+}
+
+void test_network_gradient_is_that_of_central_differences_with_strides(void)
+{
+    check_network_gradient(config_tiny(), 1);
+}
+
+void test_network_gradient_is_that_of_central_differences_with_pooling_and_padding(void)
+{
+    struct network_config c = config_tiny();
+    c.down = MODEL_DOWN_MAXPOOL;
+    c.conv_bias = true;
+    c.norm = MODEL_NORM_GROUP;
+    c.groups = 2;
+    c.widths[0] = 2, c.widths[1] = 4, c.widths[2] = 6;
+    check_network_gradient(c, 4);
+}
+
+void test_network_gradient_is_that_of_central_differences_without_norm(void)
+{
+    struct network_config c = config_tiny();
+    c.norm = MODEL_NORM_NONE;
+    c.conv_bias = true;
+    c.activation = MODEL_RELU;
+    c.convs = 1;
+    check_network_gradient(c, 1);
+    c.levels = 1;
+    c.convs = 3;
+    check_network_gradient(c, 1);
+}
+
+/* ---- the fixed tree ---------------------------------------------------------------------------------- */
+/* Two steps of plain descent with the gradient of sum(logits^2); returns weights in canonical form. */
+static float *train_two_steps(struct network_config c, const char *backend, int lanes, int samples, size_t *count)
+{
+    struct network *net;
+    struct err_note note;
+    c.lanes = lanes;
+    c.backend = backend;
+    if (network_new(&c, &net, &note)) check_fail(__FILE__, __LINE__, "%s %s", note.pointer, note.detail);
+    network_init(net, 3);
+    size_t pixels = (size_t)(c.patch[0] * c.patch[1]), n = (size_t)c.in_channels * pixels;
+    float *data = malloc((size_t)samples * n * sizeof *data), *w = network_weights(net);
+    const float *images[16];
+    for (int i = 0; i < samples; i++) fill_numbers(data + (size_t)i * n, n, 4, (uint32_t)i), images[i] = data + (size_t)i * n;
+    for (int step = 0; step < 2; step++) {
+        network_forward(net, samples, images);
+        for (int i = 0; i < samples; i++)
+            for (size_t k = 0; k < (size_t)c.out_channels * pixels; k++)
+                network_logit_gradient(net, 0, i)[k] = network_logits(net, i)[k] / (float)pixels;
+        network_backward(net, samples, 0);
+        for (size_t k = 0; k < network_arena_count(net); k++) w[k] -= 0.01f * network_gradient(net, 0)[k];
+    }
+    CHECK_INT(network_parameter_count(&c, count, NULL), OK);
+    float *canonical = malloc(*count * sizeof *canonical);
+    network_get_parameters(net, canonical);
+    free(data);
+    network_free(net);
+    return canonical;
+}
+
+void test_network_weights_are_the_same_bits_for_any_number_of_lanes(void)
+{
+    struct network_config c = config_tiny();
+    for (int best = 0; best < 2; best++)
+        for (int samples = 1; samples <= 5; samples += 2) {
+            size_t count;
+            float *want = train_two_steps(c, best ? NULL : "ref", 1, samples, &count);
+            for (int lanes = 2; lanes <= 4; lanes++) {
+                float *got = train_two_steps(c, best ? NULL : "ref", lanes, samples, &count);
+                CHECK(memcmp(got, want, count * sizeof *got) == 0);
+                free(got);
+            }
+            free(want);
+        }
+}
+
+void test_network_sums_the_samples_in_a_fixed_tree(void)
+{
+    /* ((g0+g1)+(g2+g3))+g4, each g from a batch that holds it alone: not the running sum */
+    struct network_config c = config_tiny();
+    struct network *net;
+    float data[5][2 * 96], *leaf[5];
+    c.backend = "ref";
+    CHECK_INT(network_new(&c, &net, NULL), OK);
+    network_init(net, 3);
+    size_t count = network_arena_count(net);
+    const float *images[5];
+    for (int i = 0; i < 6; i++) {
+        int samples = i == 5 ? 5 : 1, first = i == 5 ? 0 : i;
+        if (i < 5) fill_numbers(data[i], 2 * 96, 4, (uint32_t)i), images[i] = data[i];
+        network_forward(net, samples, images + first);
+        for (int k = 0; k < samples; k++) fill_numbers(network_logit_gradient(net, 0, k), 3 * 96, 8, (uint32_t)(first + k));
+        network_backward(net, samples, 0);
+        if (i < 5) memcpy(leaf[i] = malloc(count * sizeof(float)), network_gradient(net, 0), count * sizeof(float));
+    }
+    int differs = 0;
+    for (size_t i = 0; i < count; i++) {
+        CHECK(network_gradient(net, 0)[i] == ((leaf[0][i] + leaf[1][i]) + (leaf[2][i] + leaf[3][i])) + leaf[4][i]);
+        differs += network_gradient(net, 0)[i] != (((leaf[0][i] + leaf[1][i]) + leaf[2][i]) + leaf[3][i]) + leaf[4][i];
+    }
+    CHECK(differs > 0);
+    for (int i = 0; i < 5; i++) free(leaf[i]);
+    network_free(net);
+}
+
+void test_network_gives_two_gradients_from_one_forward(void)
+{
+    struct network_config c = config_tiny();
+    struct network *net;
+    float data[2][2 * 96];
+    const float *images[2] = {data[0], data[1]};
+    c.gradients = 2;
+    CHECK_INT(network_new(&c, &net, NULL), OK);
+    network_init(net, 3);
+    for (uint32_t i = 0; i < 2; i++) fill_numbers(data[i], 2 * 96, 4, i);
+    network_forward(net, 2, images);
+    for (int i = 0; i < 2; i++) {
+        fill_numbers(network_logit_gradient(net, 0, i), 3 * 96, 8, (uint32_t)i);
+        for (int k = 0; k < 3 * 96; k++) network_logit_gradient(net, 1, i)[k] = 2 * network_logit_gradient(net, 0, i)[k];
+    }
+    network_backward(net, 2, 0);
+    network_backward(net, 2, 1);
+    int nonzero = 0;
+    for (size_t i = 0; i < network_arena_count(net); i++) { /* doubling is exact all the way */
+        CHECK(network_gradient(net, 1)[i] == 2 * network_gradient(net, 0)[i]);
+        nonzero += network_gradient(net, 0)[i] != 0;
+    }
+    CHECK(nonzero > 100);
+    network_free(net);
+}
+
+/* ---- inference --------------------------------------------------------------------------------------- */
+void test_network_infers_what_it_computes_in_training(void)
+{
+    for (int down = 0; down < 2; down++)
+        for (int best = 0; best < 2; best++) {
+            struct network_config c = config_tiny();
+            c.down = down ? MODEL_DOWN_STRIDE : MODEL_DOWN_MAXPOOL;
+            c.backend = best ? NULL : "ref";
+            c.lanes = 3;
+            c.batch = 4;
+            struct network *train, *infer;
+            CHECK_INT(network_new(&c, &train, NULL), OK);
+            c.inference_only = true;
+            CHECK_INT(network_new(&c, &infer, NULL), OK);
+            CHECK(network_memory_used(infer) < network_memory_used(train));
+            network_init(train, 9);
+            network_init(infer, 9);
+            float data[4][2 * 96], out[8][3 * 96], want[4][3 * 96], *logits[8];
+            const float *images[8];
+            for (uint32_t i = 0; i < 8; i++) fill_numbers(data[i % 4], 2 * 96, 4, i % 4), images[i] = data[i % 4], logits[i] = out[i];
+            network_forward(train, 4, images);
+            for (int i = 0; i < 4; i++) memcpy(want[i], network_logits(train, i), sizeof want[i]);
+            for (int which = 0; which < 2; which++) {
+                memset(out, 0, sizeof out);
+                network_infer(which ? infer : train, 8, images, logits);
+                for (int i = 0; i < 8; i++) CHECK(memcmp(out[i], want[i % 4], sizeof want[0]) == 0);
+            }
+            network_free(train);
+            network_free(infer);
+        }
+}

@@ -1,0 +1,115 @@
+/* backend: the kernels a network is made of. backend_ref is plain C and the law; others are compared with it op by op.
+
+   Layout of an activation of one sample, B = block: [channels/B rounded up][pixels][B]; channels past the last are 0. Two
+   tensors side by side ("parts", the input of a decoder block) are padded each by itself. B = 1 is PyTorch's plain layout.
+   Layout of weights: 3x3 [out/B][in/B][9][B in][B out]; of the first layer, which reads the packed image: [out/B][in][9][B out];
+   2x2 transposed [in/B][out/B][4][B in][B out]; head [out][in padded]. Flipped (for backward data): inner block [B out][B in].
+   Pointers are float* or double* (element_bytes); all start on a 64-byte boundary. A kernel runs on the calling thread. */
+#ifndef WORKER_NET_BACKEND_H
+#define WORKER_NET_BACKEND_H
+#include <stdbool.h>
+#include <stddef.h>
+#include "schema/base/err.h"
+#include "worker/net/network.h"
+#include "worker/net/shape.h"
+
+/* 3x3 convolution, padding 1, stride 1 or 2: out[y] reads in[y*stride - 1 .. y*stride + 1]. */
+struct conv_shape {
+    int block;
+    struct shape in, out;
+    int parts, in_channels; /* parts equal parts of in_channels each */
+    int out_channels, stride;
+    bool bias;
+    bool image;             /* reads what image_pack wrote; has no backward data */
+};
+/* 2x2 transposed convolution, stride 2, with bias: out[2y+a][2x+b] = bias + in[y][x] . w[a][b]. */
+struct up_shape {
+    int block;
+    struct shape in;
+    int in_channels, out_channels;
+};
+/* Normalisation over each channel (or group of channels) of a sample, then y > 0 ? y : slope * y. */
+struct norm_shape {
+    int block, channels;
+    size_t pixels;
+    enum model_norm norm;
+    int groups;
+    float slope;
+};
+struct pool_shape {
+    int block, channels;
+    struct shape in;
+};
+struct head_shape {
+    int block, channels, out_channels;
+    size_t pixels;
+};
+#define NORM_EPS 1e-5
+
+struct conv; /* a 3x3 layer, prepared by a backend */
+
+struct backend {
+    const char *name;
+    int block;
+    size_t element_bytes;
+    void (*thread_start)(void); /* NULL, or run first in each thread that will call a kernel */
+
+    /* The image, plain [channels][pixels], is copied once into the form the first layer reads. */
+    size_t (*image_count)(int block, int channels, struct shape s); /* elements */
+    void (*image_pack)(int channels, struct shape s, const void *plain, void *packed);
+
+    /* kernels: wanted algorithms, changed to those taken. lanes: how many threads may run this layer at once.
+       kinds: forward only, or all. */
+    enum err (*conv_new)(const struct conv_shape *s, bool forward_only, struct network_layer_kernels *kernels, int lanes, struct conv **out,
+                         struct err_note *note) MUST_USE;
+    void (*conv_free)(struct conv *c);
+    size_t (*conv_scratch_bytes)(const struct conv *c);
+    bool (*conv_flips)(const struct conv *c); /* backward data wants flipped weights */
+    void (*conv_forward)(struct conv *c, int lane, void *scratch, const void *in, const void *w, const void *bias, void *out);
+    void (*conv_backward_data)(struct conv *c, int lane, void *scratch, const void *d_out, const void *w, void *d_in);
+    void (*conv_backward_weights)(struct conv *c, int lane, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias);
+
+    bool up_flips;
+    void (*up_forward)(const struct up_shape *s, const void *in, const void *w, const void *bias, void *out);
+    void (*up_backward_data)(const struct up_shape *s, const void *d_out, const void *w, void *d_in);
+    void (*up_backward_weights)(const struct up_shape *s, const void *in, const void *d_out, void *d_w, void *d_bias);
+
+    /* stats: mean and 1/sqrt(variance + eps) of each channel, 2 * padded channels; written forward, read backward.
+       Without norm, gamma, beta, stats and their gradients are NULL. out may be z. */
+    void (*norm_forward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out);
+    /* d_out becomes d_z in place; d_more (may be NULL) is a second gradient of the output, added first. */
+    void (*norm_backward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *d_out,
+                          const void *d_more, void *d_gamma, void *d_beta);
+    /* 2x2 maximum; of equal ones the first (row by row) gets the gradient. pool_backward adds to d_in. */
+    void (*pool_forward)(const struct pool_shape *s, const void *in, void *out);
+    void (*pool_backward)(const struct pool_shape *s, const void *in, const void *d_out, void *d_in);
+    /* 1x1 convolution with bias to plain logits [out_channels][pixels]. */
+    void (*head_forward)(const struct head_shape *s, const void *in, const void *w, const void *bias, void *logits);
+    void (*head_backward)(const struct head_shape *s, const void *in, const void *w, const void *d_logits, void *d_in, void *d_w, void *d_bias);
+    void (*add)(void *to, const void *from, size_t count); /* to += from */
+};
+
+struct backend backend_ref_float(int block);
+struct backend backend_ref_double(int block);
+
+static inline int channels_padded(int channels, int block)
+{
+    return (channels + block - 1) / block * block;
+}
+/* Elements of an activation. */
+static inline size_t activation_count(int parts, int channels, struct shape s, int block)
+{
+    return (size_t)parts * (size_t)channels_padded(channels, block) * shape_pixels(s);
+}
+/* Where channel c (padded counting) of pixel p lies. */
+static inline size_t activation_at(size_t c, size_t p, size_t pixels, int block)
+{
+    size_t b = (size_t)block;
+    return (c / b * pixels + p) * b + c % b;
+}
+static inline struct shape shape_convolved(struct shape s, int stride)
+{
+    for (int i = 0; i < s.rank; i++) s.dims[i] = (s.dims[i] + stride - 1) / stride;
+    return s;
+}
+#endif

@@ -1,0 +1,77 @@
+/* graph: a U-Net as a list of nodes (an op with its shape, its parameters and the values it reads and writes), built once.
+
+   encoder level l:  (image | pool | nothing) then convs times [conv -> z, norm_act -> a]; the last a is the skip half of cat l
+   decoder level l:  up (writes the other half of cat l), then convs times [conv, norm_act]; head after decoder 0
+   A value is an activation of one sample. In backward its gradient lives in a buffer; norm_act turns d_a into d_z in place. */
+#ifndef WORKER_NET_GRAPH_H
+#define WORKER_NET_GRAPH_H
+#include "worker/net/backend.h"
+#include "worker/net/weights.h"
+
+enum {
+    NODES_MAX = 4 * NETWORK_LEVELS_MAX * NETWORK_CONVS_MAX + 2 * NETWORK_LEVELS_MAX + 2,
+    VALUES_MAX = NODES_MAX + NETWORK_LEVELS_MAX + 1,
+    TENSORS_MAX = 8 * NETWORK_LEVELS_MAX * NETWORK_CONVS_MAX + 2 * NETWORK_LEVELS_MAX + 2,
+    NONE = -1,
+    ARENA_ALIGN_ELEMENTS = 16, /* each tensor starts on a cache line, in float and double */
+};
+
+struct value {
+    int parent;          /* the value this is a part of, or NONE */
+    size_t first;        /* first element within the parent */
+    size_t count;        /* elements, padding included */
+    int in_place_of;     /* when nothing is kept for backward, this may overwrite that value; or NONE */
+    size_t kept, passing;/* byte offset in a sample's memory (training), in a lane's (inference); plan.c */
+};
+
+/* A gradient: elements from `first` of a backward buffer. */
+struct gradient_ref {
+    int buffer; /* or NONE */
+    size_t first;
+};
+struct gradient_buffer {
+    size_t count, offset; /* elements; bytes in a lane's memory (plan.c) */
+};
+
+struct tensor {
+    struct network_parameter as; /* name, shape and place in canonical form */
+    struct tensor_layout layout;
+    size_t first, flipped;       /* first element in the arena; in the arena of flipped weights (plan.c) */
+    int fan_in;                  /* for initialisation */
+    bool norm_weight, norm_bias;
+};
+
+struct op;
+struct node {
+    const struct op *op;
+    char name[32];
+    int in, out;               /* values; in of the first node and out of the head are NONE: image and logits come from outside */
+    int weight, bias;          /* tensors; or NONE */
+    int layer;                 /* of network_kernels; or NONE */
+    size_t stats;              /* first element of this node's statistics in a sample's */
+    struct gradient_ref d_out, d_more, d_in;
+    struct conv *conv;         /* 3x3 layers: made by the backend */
+    bool flips;                /* backward data reads flipped weights */
+    union {
+        struct conv_shape conv;
+        struct up_shape up;
+        struct norm_shape norm;
+        struct pool_shape pool;
+        struct head_shape head;
+    } shape;
+};
+
+struct graph {
+    int block;
+    int nodes, values, tensors, buffers, layers;
+    struct node node[NODES_MAX];
+    struct value value[VALUES_MAX];
+    struct tensor tensor[TENSORS_MAX];
+    struct gradient_buffer buffer[VALUES_MAX + NETWORK_LEVELS_MAX];
+    size_t arena_count, canonical_count, stats_count; /* elements */
+    int image;                                        /* the value that holds the packed image */
+};
+
+/* config must have passed config_check. image_count: elements of the packed image. */
+void graph_build(struct graph *g, const struct network_config *config, int block, size_t image_count);
+#endif

@@ -1,0 +1,34 @@
+/* network_inside: what the files of the network share, and how tests build one on a backend of their choice. */
+#ifndef WORKER_NET_NETWORK_INSIDE_H
+#define WORKER_NET_NETWORK_INSIDE_H
+#include "worker/net/network.h"
+#include "worker/net/op.h"
+#include "worker/net/plan.h"
+
+struct network {
+    struct network_config config;
+    struct network_kernels kernels;
+    bool kernels_changed;
+    struct backend backend;
+    struct graph graph;
+    struct plan plan;
+    struct arena arena;
+    struct lanes *lanes;
+    struct network_parameter parameter[TENSORS_MAX];
+    /* the call in progress, read by the lanes */
+    int samples, k;
+    const float *const *images;
+    float *const *infer_logits;
+};
+
+enum err config_check(const struct network_config *config, struct err_note *note) MUST_USE;
+/* Everything but memory and threads. Freed by network_free. */
+enum err network_prepare(const struct network_config *config, const struct backend *backend, struct network **out, struct err_note *note) MUST_USE;
+/* A network on a given backend. With one of doubles all float pointers of network.h point at doubles; canonical form stays float. */
+enum err network_new_on(const struct network_config *config, const struct backend *backend, struct network **out, struct err_note *note) MUST_USE;
+
+static inline unsigned char *network_at(const struct network *net, size_t offset)
+{
+    return net->arena.base + offset;
+}
+#endif

@@ -1,0 +1,34 @@
+/* op: finding the memory that a node's forward and backward work on. */
+#include "worker/net/op.h"
+
+void *run_value(const struct run *r, int value)
+{
+    const struct value *v = &r->graph->value[value];
+    return r->values + (r->keep ? v->kept : v->passing);
+}
+
+void *run_gradient(const struct run *r, struct gradient_ref ref)
+{
+    if (ref.buffer == NONE) return NULL;
+    return r->gradients + r->graph->buffer[ref.buffer].offset + ref.first * r->backend->element_bytes;
+}
+
+void *run_stats(const struct run *r, const struct node *n)
+{
+    return r->stats + n->stats * r->backend->element_bytes;
+}
+
+const void *run_weight(const struct run *r, int tensor)
+{
+    return tensor == NONE ? NULL : r->weights + r->graph->tensor[tensor].first * r->backend->element_bytes;
+}
+
+const void *run_flipped(const struct run *r, int tensor)
+{
+    return tensor == NONE ? NULL : r->flipped + r->graph->tensor[tensor].flipped * r->backend->element_bytes;
+}
+
+void *run_leaf(const struct run *r, int tensor)
+{
+    return tensor == NONE ? NULL : r->leaf + r->graph->tensor[tensor].first * r->backend->element_bytes;
+}

@@ -1,0 +1,19 @@
+/* op_conv: the 3x3 convolution of a block, padding 1, stride 1 or 2. */
+#include "worker/net/op.h"
+
+static void forward(const struct run *r, const struct node *n)
+{
+    r->backend->conv_forward(n->conv, r->lane, r->scratch, run_value(r, n->in), run_weight(r, n->weight), run_weight(r, n->bias),
+                             run_value(r, n->out));
+}
+
+static void backward(const struct run *r, const struct node *n)
+{
+    const void *d_out = run_gradient(r, n->d_out);
+    r->backend->conv_backward_weights(n->conv, r->lane, r->scratch, run_value(r, n->in), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
+    if (n->d_in.buffer == NONE) return; /* the image needs no gradient */
+    r->backend->conv_backward_data(n->conv, r->lane, r->scratch, d_out, n->flips ? run_flipped(r, n->weight) : run_weight(r, n->weight),
+                                   run_gradient(r, n->d_in));
+}
+
+const struct op op_conv = {"conv", forward, backward};
