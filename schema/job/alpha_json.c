@@ -21,8 +21,12 @@ const char *alpha_unit_word(enum alpha_unit unit)
     return units[unit];
 }
 
+/* What both forms have in common. */
 #define CURVE_ROWS                                                                                                                  \
     {.name = "unit", .type = FIELD_WORD, FIELD_AT(struct alpha, unit), .words = units, .help = "what t counts"},                    \
+    {.name = "repeat", .type = FIELD_REAL, FIELD_AT(struct alpha, repeat), .min = 0, .max = HUGE_VAL, .open_min = true,             \
+     .nullable = true, .range_error = ERR_REPEAT_NONPOSITIVE, .help = "period, after which the curve begins again"},                \
+    {.name = "mirror", .type = FIELD_BOOL, FIELD_AT(struct alpha, mirror), .help = "every second period runs backwards"},           \
     {.name = "power", .type = FIELD_REAL, FIELD_AT(struct alpha, power), .min = 0, .max = 1000, .open_min = true, .standard = 0.9,  \
      .help = "exponent of poly"},                                                                                                   \
     {.name = "k", .type = FIELD_REAL, FIELD_AT(struct alpha, k), .min = 0, .max = 1000, .open_min = true, .standard = 10,           \
@@ -32,9 +36,6 @@ static const struct field keyframe_fields[] = {
     {.name = "points", .type = FIELD_OTHER, .allowed = POINTS_FORM, .help = "moments and values"},
     {.name = "interp", .type = FIELD_WORD, FIELD_AT(struct alpha, interp), .words = interps, .word_error = ERR_INTERP_UNKNOWN,
      .standard = ALPHA_LINEAR, .help = "the curve between two points"},
-    {.name = "repeat", .type = FIELD_REAL, FIELD_AT(struct alpha, repeat), .min = 0, .max = HUGE_VAL, .open_min = true, .nullable = true,
-     .range_error = ERR_REPEAT_NONPOSITIVE, .help = "period, after which the curve begins again"},
-    {.name = "mirror", .type = FIELD_BOOL, FIELD_AT(struct alpha, mirror), .help = "every second period runs backwards"},
     CURVE_ROWS,
     {0}};
 

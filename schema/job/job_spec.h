@@ -12,7 +12,7 @@ enum model_norm { MODEL_NORM_INSTANCE, MODEL_NORM_GROUP, MODEL_NORM_NONE };
 enum model_activation { MODEL_LEAKY_RELU, MODEL_RELU };
 enum lr_type { LR_CONSTANT, LR_POLY, LR_COSINE, LR_STEP };
 enum { JOB_NAME_MAX = 128, JOB_NOTES_MAX = 4096, JOB_TAGS_MAX = 16, JOB_TAG_MAX = 64, WIDTHS_MAX = 8, NAME_MAX_BYTES = 64,
-       KERNELS_MAX = 64, PATH_BYTES_MAX = 512 };
+       KERNELS_MAX = 80 /* 8 levels of 4 convolutions make 67 */, PATH_BYTES_MAX = 512 };
 
 struct dataset_generate {
     char kind[16];        /* "lesions" */

@@ -12,6 +12,8 @@ enum err job_spec_read(const json_t *json, struct job_spec *spec, struct err_lis
 enum err job_spec_parse(const char *text, size_t length, struct job_spec *spec, struct err_list *errors, struct err_list *warnings) MUST_USE;
 /* The resolved spec, every default in place; reading it again gives the same struct. New reference; never NULL. */
 json_t *job_spec_write(const struct job_spec *spec);
+/* The remarks as [{code, pointer, detail}]. New reference. */
+json_t *job_warnings_write(const struct err_list *warnings);
 /* The loss block as it was understood: defaults filled, sugar expanded to keyframes, equivalences in words. New reference. */
 json_t *loss_resolved_write(const struct job_spec *spec);
 /* sha256 of the resolved spec without name, project, tags, notes, priority, attempts, timeout, threads and kernels:

@@ -61,7 +61,7 @@ void test_alpha_schedules_by_name_become_keyframes(void)
     CHECK_INT(errors.count, 0);
     json_t *json = alpha_write(&a);
     CHECK_INT(json_text_write(json, &text), OK);
-    CHECK_TEXT(text.data, "{\"points\":[[0.0,1.0],[10.0,0.1]],\"interp\":\"cosine\",\"repeat\":null,\"mirror\":false,\"unit\":\"epoch\","
+    CHECK_TEXT(text.data, "{\"points\":[[0.0,1.0],[10.0,0.1]],\"interp\":\"cosine\",\"unit\":\"epoch\",\"repeat\":null,\"mirror\":false,"
                           "\"power\":0.9,\"k\":10.0}");
     alpha_read(json, 15, 20, &a, "", &errors);
     CHECK_INT(errors.count, 0);

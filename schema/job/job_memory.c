@@ -1,0 +1,120 @@
+/* job_memory: the sizes of a U-Net's arrays, added up with checked arithmetic.
+
+   Channels are padded to 16 (the widest block a kernel reads). w_l is the padded width of level l, s_l its pixels, L the levels,
+   K the convolutions a block, B the batch, T the lanes, floats of 4 bytes.
+
+   parameters (real widths):
+     encoder l   3x3 w_{l-1} w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
+     up l        2x2 w_{l+1} w_l + w_l
+     decoder l   3x3 (2 w_l) w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
+     head        w_0 out + out
+   model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B G leaves: the gradient of each
+                  sample, summed in a fixed tree + 2 for the copies a checkpoint makes)
+   activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm, and its output: 2K in the encoder,
+                  2K + 2 in the decoder with the joined input, and half of it again for the gradients in flight)
+                  + B x s_0 x (inputs + (1 + G) logits, padded)
+   scratch      = T x 3 x the largest activation of one sample, and as much again for the kernels' own work
+   fixed        = 64 MiB for the program, its libraries and the pictures being read */
+#include "schema/job/job_memory.h"
+
+#include <stdbool.h>
+
+enum { CHANNEL_BLOCK = 16, FLOAT_BYTES = 4 };
+static const int64_t fixed_bytes = (int64_t)64 << 20;
+
+/* A sum that remembers that it ran over. */
+struct sum {
+    int64_t value;
+    bool over;
+};
+
+static void add(struct sum *s, int64_t a, int64_t b, int64_t c)
+{
+    int64_t product;
+    if (__builtin_mul_overflow(a, b, &product) || __builtin_mul_overflow(product, c, &product) ||
+        __builtin_add_overflow(s->value, product, &s->value))
+        s->over = true;
+}
+
+static int64_t pad(int64_t channels)
+{
+    return (channels + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK * CHANNEL_BLOCK;
+}
+
+static int64_t same(int64_t channels)
+{
+    return channels;
+}
+
+static int64_t power(int64_t base, int exponent)
+{
+    int64_t p = 1;
+    while (exponent-- > 0) p *= base;
+    return p;
+}
+
+/* One block: its first convolution reads `in` channels; then K-1 more, norms and biases. */
+static void add_block(struct sum *s, const struct job_spec *spec, int64_t in, int64_t width)
+{
+    int64_t kernel = power(3, spec->training.rank), k = spec->model.convs;
+    add(s, kernel, in, width);
+    add(s, kernel * (k - 1), width, width);
+    if (spec->model.norm != MODEL_NORM_NONE) add(s, 2, k, width);
+    if (spec->model.conv_bias) add(s, 1, k, width);
+}
+
+static void add_parameters(struct sum *s, const struct job_spec *spec, int in_channels, int out_channels, int64_t (*round)(int64_t))
+{
+    const struct model_spec *m = &spec->model;
+    int64_t in = round(in_channels), up = power(2, spec->training.rank);
+    for (int l = 0; l < m->levels; l++) {
+        add_block(s, spec, in, round(m->widths[l]));
+        in = round(m->widths[l]);
+    }
+    for (int l = m->levels - 2; l >= 0; l--) {
+        int64_t width = round(m->widths[l]);
+        add(s, up, round(m->widths[l + 1]), width);
+        add(s, 1, 1, width);
+        add_block(s, spec, 2 * width, width);
+    }
+    add(s, round(m->widths[0]) + 1, round(out_channels), 1);
+}
+
+static int moments(const struct optimizer_spec *o)
+{
+    return o->type == OPTIMIZER_SGD ? 1 : 2;
+}
+
+static int64_t pixels_at(const struct job_spec *spec, int level)
+{
+    int64_t pixels = 1;
+    for (int d = 0; d < spec->training.rank; d++) pixels *= spec->training.patch[d] >> level;
+    return pixels;
+}
+
+enum err job_memory_predict(const struct job_spec *spec, int in_channels, int num_classes, int threads, struct job_memory *memory)
+{
+    const struct model_spec *m = &spec->model;
+    bool two = spec->loss.strategy == LOSS_SEPARATE_OPTIMIZERS;
+    int64_t batch = spec->training.batch, gradients = two ? 2 : 1, k = m->convs, largest = 0;
+    int out = job_spec_out_channels(spec, num_classes > 0 ? num_classes : 2);
+    int states = two ? moments(&spec->loss.optimizers.dice) + moments(&spec->loss.optimizers.ce) : moments(&spec->optimizer);
+    struct sum parameters = {0}, padded = {0}, model = {0}, activations = {0}, scratch = {0}, total = {0};
+    add_parameters(&parameters, spec, in_channels, out, same);
+    add_parameters(&padded, spec, in_channels, out, pad);
+    add(&model, padded.value, FLOAT_BYTES, 3 + gradients + states + batch * gradients);
+    for (int l = 0; l < m->levels; l++) {
+        int64_t floats = pixels_at(spec, l) * pad(m->widths[l]);
+        int64_t kept = l + 1 < m->levels ? 4 * k + 2 : 2 * k;
+        add(&activations, floats * FLOAT_BYTES, batch, kept + (kept + 1) / 2);
+        if (2 * floats > largest) largest = 2 * floats;
+    }
+    add(&activations, pixels_at(spec, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out));
+    add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 6);
+    add(&total, model.value, 1, 1);
+    add(&total, activations.value, 1, 1);
+    add(&total, scratch.value, 1, 1);
+    add(&total, fixed_bytes, 1, 1);
+    *memory = (struct job_memory){parameters.value, model.value, activations.value, scratch.value, total.value};
+    return parameters.over || padded.over || model.over || activations.over || scratch.over || total.over ? ERR_TOO_LARGE : OK;
+}
