@@ -1,0 +1,276 @@
+/* test_trainer: whole runs on a small generated set: losses fall in every strategy, and nothing changes a bit that should not. */
+#include <math.h>
+#include <unistd.h>
+#include "tests/check.h"
+#include "worker/data/generate.h"
+#include "worker/train/trainer.h"
+#include "worker/train/strategy.h"
+
+/* One run in the current folder, and all that it said. */
+enum { POINTS_MAX = 4000 };
+struct run {
+    struct job_spec spec;
+    struct trainer_result result;
+    enum err e;
+    struct err_note note;
+    struct trainer_point points[POINTS_MAX];
+    char names[POINTS_MAX][40];
+    size_t count;
+    int64_t stop_at; /* steps after which it is told to stop; -1 never */
+    int64_t steps_seen;
+    int checkpoints;
+    double first_dice, last_dice, first_ce, last_ce;
+};
+
+static struct dataset set;
+
+static void small_spec(struct job_spec *spec)
+{
+    job_spec_default(spec);
+    spec->model.levels = 3;
+    spec->model.widths[0] = 8, spec->model.widths[1] = 16, spec->model.widths[2] = 16;
+    spec->training.epochs = 3;
+    spec->training.steps_per_epoch = 8;
+    spec->training.batch = 4;
+    spec->training.rank = 2;
+    spec->training.patch[0] = spec->training.patch[1] = 32;
+    spec->validation.previews = 1;
+    spec->optimizer.lr = 1e-2;
+    if (!set.num_classes) {
+        struct generator g = GENERATOR_DEFAULT;
+        g.images = 10, g.size = 48, g.foreground = 0.15, g.noise = 0.05;
+        CHECK_INT(generate_dataset(&g, &set, NULL), OK);
+    }
+}
+
+static void take_points(void *context, const struct trainer_point *points, size_t count)
+{
+    struct run *r = context;
+    for (size_t i = 0; i < count; i++) {
+        if (points[i].timing)
+            continue;
+        CHECK(r->count < POINTS_MAX);
+        snprintf(r->names[r->count], sizeof r->names[0], "%s", points[i].name);
+        r->points[r->count] = points[i];
+        r->points[r->count].name = r->names[r->count];
+        r->count++;
+    }
+}
+
+static void take_progress(void *context, const struct trainer_progress *p)
+{
+    struct run *r = context;
+    if (isnan(p->dice))
+        return;
+    r->steps_seen++;
+    if (r->steps_seen == 1)
+        r->first_dice = p->dice, r->first_ce = p->ce;
+    r->last_dice = p->dice, r->last_ce = p->ce;
+}
+
+static void take_checkpoint(void *context, const struct trainer_checkpoint *c)
+{
+    struct run *r = context;
+    char hex[SHA256_HEX];
+    CHECK_INT(sha256_hex_of_file(c->path, hex, NULL), OK);
+    CHECK_TEXT(hex, c->sha256);
+    r->checkpoints++;
+}
+
+static bool stop_now(void *context)
+{
+    struct run *r = context;
+    return r->stop_at >= 0 && r->steps_seen >= r->stop_at;
+}
+
+static void train(struct run *r, int lanes, const char *resume)
+{
+    struct network_config config = {.rank = 2, .in_channels = 1, .out_channels = 1, .levels = r->spec.model.levels, .convs = r->spec.model.convs, .down = r->spec.model.down,
+                                    .norm = r->spec.model.norm, .groups = r->spec.model.groups, .activation = r->spec.model.activation, .slope = (float)r->spec.model.slope,
+                                    .conv_bias = r->spec.model.conv_bias, .patch = {32, 32}, .batch = r->spec.training.batch, .gradients = strategy_gradients(&r->spec.loss), .lanes = lanes};
+    for (int i = 0; i < r->spec.model.levels; i++)
+        config.widths[i] = r->spec.model.widths[i];
+    struct network *net;
+    struct trainer *t = NULL;
+    CHECK_INT(network_new(&config, &net, &r->note), OK);
+    struct trainer_config c = {.spec = &r->spec, .set = &set, .net = net, .out_dir = ".", .resume = resume, .spec_hash = "0000000000000000000000000000000000000000000000000000000000000000",
+                               .made_by = "test", .calls = {.context = r, .points = take_points, .progress = take_progress, .checkpoint = take_checkpoint, .stop = stop_now}};
+    r->e = trainer_new(&c, &t, &r->note);
+    if (!r->e)
+        r->e = trainer_run(t, &r->note);
+    if (t)
+        r->result = *trainer_result(t);
+    if (!r->e && !r->result.stopped)
+        CHECK_INT(trainer_previews(t, &r->note), OK);
+    trainer_free(t);
+    network_free(net);
+}
+
+static struct run *new_run(void)
+{
+    struct run *r = calloc(1, sizeof *r);
+    small_spec(&r->spec);
+    r->stop_at = -1;
+    return r;
+}
+
+/* Points of both, later ones of the same (name, step) in place of earlier ones, must be the same bits. */
+static const struct trainer_point *point_of(const struct run *r, const char *name, int64_t step)
+{
+    for (size_t i = r->count; i-- > 0;)
+        if (r->points[i].step == step && !strcmp(r->points[i].name, name))
+            return &r->points[i];
+    return NULL;
+}
+
+static void check_same_points(const struct run *want, const struct run *parts[], int count)
+{
+    for (size_t i = 0; i < want->count; i++) {
+        int seen = 0;
+        for (int k = 0; k < count; k++) {
+            const struct trainer_point *p = point_of(parts[k], want->points[i].name, want->points[i].step);
+            if (!p)
+                continue;
+            seen++;
+            if (memcmp(&p->value, &want->points[i].value, sizeof p->value) != 0)
+                check_fail(__FILE__, __LINE__, "%s at %lld: %.17g, want %.17g", want->points[i].name, (long long)want->points[i].step, p->value, want->points[i].value);
+        }
+        if (!seen)
+            check_fail(__FILE__, __LINE__, "%s at %lld is missing", want->points[i].name, (long long)want->points[i].step);
+    }
+}
+
+static void set_strategy(struct job_spec *spec, int which)
+{
+    struct loss_spec *loss = &spec->loss;
+    if (which == 1) {
+        loss->strategy = LOSS_SCHEDULED;
+        loss->alpha = (struct alpha){.count = 2, .at = {0, 1}, .value = {1, 0}, .interp = ALPHA_LINEAR, .unit = ALPHA_FRACTION};
+    }
+    if (which >= 2) {
+        loss->strategy = LOSS_SEPARATE_OPTIMIZERS;
+        loss->optimizers.mode = (enum loss_mode)(which - 2);
+        loss->optimizers.dice.lr = loss->optimizers.ce.lr = 1e-2;
+    }
+}
+
+static void shorten(struct run *r)
+{
+    r->spec.training.epochs = 2;
+    r->spec.training.steps_per_epoch = 4;
+    r->spec.training.batch = 3;
+}
+
+void test_trainer_lowers_both_losses_in_every_strategy(void)
+{
+    for (int which = 0; which < 5; which++) {
+        struct run *r = new_run();
+        set_strategy(&r->spec, which);
+        train(r, 2, NULL);
+        if (r->e)
+            check_fail(__FILE__, __LINE__, "strategy %d: %s", which, r->note.detail);
+        if (!(r->last_dice < 0.95 * r->first_dice && r->last_ce < 0.8 * r->first_ce))
+            check_fail(__FILE__, __LINE__, "strategy %d: Dice %.3f to %.3f, CE %.3f to %.3f", which, r->first_dice, r->last_dice, r->first_ce, r->last_ce);
+        CHECK_INT(r->result.steps, 24);
+        CHECK(point_of(r, "val/dice", 2) && point_of(r, "val/dice/0", 0) && point_of(r, "val/iou/1", 1) && point_of(r, "loss/dice", 23));
+        CHECK(!point_of(r, "alpha", 0) == (which >= 2));
+        CHECK(!point_of(r, "lr/ce", 0) == (which < 2));
+        CHECK(access("checkpoint-last", R_OK) == 0 && access("checkpoint-best", R_OK) == 0);
+        free(r);
+    }
+}
+
+void test_trainer_gives_the_same_weights_for_any_number_of_lanes(void)
+{
+    for (int which = 0; which < 4; which += 2) {
+        struct run *r[4];
+        for (int lanes = 1; lanes <= 3; lanes++) {
+            r[lanes] = new_run();
+            set_strategy(&r[lanes]->spec, which);
+            shorten(r[lanes]);
+            train(r[lanes], lanes, NULL);
+            CHECK_INT(r[lanes]->e, OK);
+            CHECK_TEXT(r[lanes]->result.weights_sha256, r[1]->result.weights_sha256);
+            check_same_points(r[1], (const struct run *[]){r[lanes]}, 1);
+        }
+        for (int lanes = 1; lanes <= 3; lanes++)
+            free(r[lanes]);
+    }
+}
+
+void test_trainer_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(void)
+{
+    for (int which = 0; which < 5; which += 2) {
+        struct run *whole = new_run();
+        set_strategy(&whole->spec, which);
+        shorten(whole);
+        train(whole, 2, NULL);
+        for (int64_t stop = 2; stop <= 6; stop += 2) { /* in an epoch, at its end, in the next */
+            struct run *before = new_run(), *after = new_run();
+            set_strategy(&before->spec, which);
+            shorten(before);
+            after->spec = before->spec;
+            before->stop_at = stop;
+            train(before, 1, NULL);
+            CHECK(before->result.stopped && before->result.steps == stop);
+            train(after, 2, "checkpoint-last");
+            CHECK_INT(after->e, OK);
+            CHECK_TEXT(after->result.weights_sha256, whole->result.weights_sha256);
+            CHECK(after->result.best_epoch == whole->result.best_epoch && after->result.best_score == whole->result.best_score);
+            check_same_points(whole, (const struct run *[]){before, after}, 2);
+            free(before), free(after);
+        }
+        free(whole);
+    }
+}
+
+void test_trainer_says_where_and_on_what_it_diverged(void)
+{
+    struct run *r = new_run();
+    r->spec.optimizer.type = OPTIMIZER_SGD;
+    r->spec.optimizer.lr = 1e30;
+    r->spec.model.norm = MODEL_NORM_NONE;
+    train(r, 2, NULL);
+    CHECK_INT(r->e, ERR_DIVERGED);
+    CHECK_HAS(r->note.detail, "epoch 0, step ");
+    CHECK_HAS(r->result.failed_samples, " at ");
+    CHECK(r->result.failed_step >= 1);
+    free(r);
+}
+
+void test_trainer_refuses_a_monitor_that_is_no_series(void)
+{
+    struct run *r = new_run();
+    snprintf(r->spec.validation.monitor, sizeof r->spec.validation.monitor, "val/dice/2");
+    train(r, 1, NULL);
+    CHECK_INT(r->e, ERR_SPEC);
+    CHECK_TEXT(r->note.pointer, "/validation/monitor");
+    CHECK_HAS(r->note.allowed, "val/dice/1");
+    free(r);
+}
+
+void test_trainer_skips_batches_without_a_single_valid_pixel(void)
+{
+    struct run *r = new_run();
+    for (size_t i = 0; i < set.splits[SPLIT_TRAIN].count; i++)
+        memset(set.splits[SPLIT_TRAIN].images[i].classes, LABEL_IGNORE, 48 * 48);
+    train(r, 2, NULL);
+    CHECK_INT(r->e, OK);
+    CHECK_INT(r->result.skipped_steps, 24);
+    CHECK(!point_of(r, "loss/dice", 0) && point_of(r, "alpha", 0) && point_of(r, "val/dice", 0));
+    CHECK_NEAR(point_of(r, "epoch/steps_skipped", 0)->value, 8, 0);
+    free(r);
+}
+
+void test_trainer_writes_checkpoints_by_the_clock_between_epochs(void)
+{
+    struct run *r = new_run();
+    shorten(r);
+    r->spec.training.checkpoint_s = 1e-9;
+    r->spec.training.checkpoint_epochs = 100;
+    r->spec.validation.every_epochs = 100;
+    train(r, 1, NULL);
+    CHECK_INT(r->e, OK);
+    CHECK(r->checkpoints >= 2 * 3 + 1);
+    free(r);
+}

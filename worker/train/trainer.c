@@ -1,0 +1,335 @@
+/* trainer: a training run from its first step (or a checkpoint) to its last: epochs, validation, checkpoints, best weights.
+ *
+ *        +--> step --> step --> ... --> [checkpoint_s is over: checkpoint] --> step --+
+ *        |                                                                            | steps_per_epoch
+ *     epoch + 1 <-- checkpoint <-- new best? <-- validate (every_epochs, and last) <--+
+ *
+ * The state is (epoch, step_in_epoch) and what a checkpoint holds; a run that stops anywhere and goes on from its last
+ * checkpoint repeats the steps since then, bit for bit, because sampling and schedules are functions of those counters. */
+#include "worker/train/trainer.h"
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "worker/data/preview.h"
+#include "worker/train/export.h"
+#include "worker/train/trainer_parts.h"
+
+/* ---- making one -------------------------------------------------------------------------------------- */
+static size_t largest_image(const struct dataset_split *split)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < split->count; i++) {
+        size_t pixels = (size_t)split->images[i].height * split->images[i].width;
+        most = pixels > most ? pixels : most;
+    }
+    return most;
+}
+
+static int take_memory(struct trainer *t)
+{
+    const struct dataset_split *val = &t->c.set->splits[SPLIT_VAL];
+    size_t n = (size_t)t->batch, image = t->set_channels * t->pixels;
+    t->image_memory = calloc(n * image, sizeof(float));
+    t->images = calloc(n, sizeof *t->images);
+    t->labels = calloc(n, t->pixels);
+    t->places = calloc(n, sizeof *t->places);
+    t->loss_sums = calloc(n, sizeof *t->loss_sums);
+    t->slopes = calloc(n, sizeof *t->slopes);
+    t->confusions = calloc(val->count + 1, sizeof *t->confusions);
+    t->classes = calloc(largest_image(val), 1);
+    t->history = calloc((size_t)(t->spec->training.epochs + 1) * (size_t)t->columns, sizeof(double));
+    if (!t->image_memory || !t->images || !t->labels || !t->places || !t->loss_sums || !t->slopes || !t->confusions || !t->classes || !t->history)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        t->images[i] = t->image_memory + i * image;
+    return 1;
+}
+
+static void fill_in(struct trainer *t, const struct trainer_config *config)
+{
+    const struct job_spec *spec = config->spec;
+    t->c = *config;
+    t->spec = spec;
+    t->net = config->net;
+    t->lanes = network_lanes(config->net);
+    t->batch = spec->training.batch;
+    t->pixels = (size_t)spec->training.patch[0] * (size_t)spec->training.patch[1];
+    t->set_channels = config->set->channels;
+    t->optimizers = strategy_optimizers(&spec->loss);
+    t->best_epoch = -1;
+    t->best_score = NAN;
+    loss_options_of(&spec->loss, network_config(t->net)->out_channels, &t->loss);
+    t->sampler = (struct sampler){.set = config->set, .seed = (uint64_t)spec->seed, .batch = (uint32_t)spec->training.batch,
+                                  .patch_height = (uint32_t)spec->training.patch[0], .patch_width = (uint32_t)spec->training.patch[1],
+                                  .oversample_foreground = spec->training.oversample_foreground, .mirror = spec->augmentation.mirror, .rotate90 = spec->augmentation.rotate90};
+    const struct network_parameter *table;
+    int count;
+    table = network_parameters(t->net, &count);
+    t->parameters = table[count - 1].offset + table[count - 1].count;
+    trainer_name_columns(t);
+}
+
+static enum err check(const struct trainer *t, struct err_note *note)
+{
+    const struct network_config *n = network_config(t->net);
+    assert(t->spec->training.rank == 2 && n->batch >= t->batch && n->patch[0] == t->spec->training.patch[0] && n->patch[1] == t->spec->training.patch[1]);
+    assert(n->in_channels == (int)t->c.set->channels && n->gradients >= strategy_gradients(&t->spec->loss));
+    if (t->monitor < 0) {
+        enum err e = err_set(note, ERR_SPEC, "/validation/monitor", "there is no series %s in this job", t->spec->validation.monitor);
+        if (note) {
+            err_print(note->found, sizeof note->found, "%s", t->spec->validation.monitor);
+            err_print(note->allowed, sizeof note->allowed, "val/dice, val/iou, val/dice_image, val/iou_image, each also of one class: val/dice/0 to val/dice/%u", t->c.set->num_classes - 1);
+        }
+        return e;
+    }
+    return sampler_check(&t->sampler, note);
+}
+
+static enum err make_optimizers(struct trainer *t, struct err_note *note)
+{
+    enum err e = OK;
+    for (int k = 0; k < t->optimizers && !e; k++)
+        e = optimizer_init(&t->optimizer[k], strategy_optimizer(&t->spec->loss, &t->spec->optimizer, k), network_arena_count(t->net), note);
+    return e;
+}
+
+enum err trainer_new(const struct trainer_config *config, struct trainer **out, struct err_note *note)
+{
+    struct trainer *t = calloc(1, sizeof *t);
+    if (!t)
+        return err_set(note, ERR_NO_MEMORY, "", "no memory for a trainer");
+    fill_in(t, config);
+    enum err e = check(t, note);
+    if (!e && !take_memory(t))
+        e = err_set(note, ERR_NO_MEMORY, "/training/batch", "no memory for a batch of %d patches", t->batch);
+    if (!e)
+        e = make_optimizers(t, note);
+    if (!e)
+        e = predictor_new(t->net, t->spec->validation.tile_overlap, &t->predictor, note);
+    if (!e && config->resume)
+        e = trainer_restore(t, config->resume, note);
+    if (!e && !config->resume)
+        network_init(t->net, (uint64_t)t->spec->seed);
+    if (e) {
+        trainer_free(t);
+        return e;
+    }
+    *out = t;
+    return OK;
+}
+
+void trainer_free(struct trainer *t)
+{
+    if (!t)
+        return;
+    for (int k = 0; k < OPTIMIZERS_MAX; k++)
+        optimizer_fini(&t->optimizer[k]);
+    predictor_free(t->predictor);
+    free(t->best);
+    free(t->image_memory);
+    free(t->images);
+    free(t->labels);
+    free(t->places);
+    free(t->loss_sums);
+    free(t->slopes);
+    free(t->confusions);
+    free(t->classes);
+    free(t->history);
+    free(t);
+}
+
+/* ---- running ----------------------------------------------------------------------------------------- */
+static bool told_to_stop(struct trainer *t)
+{
+    t->result.stopped |= t->c.calls.stop && t->c.calls.stop(t->c.calls.context);
+    return t->result.stopped;
+}
+
+static enum err one_step(struct trainer *t, struct err_note *note)
+{
+    struct step_report report;
+    double began = trainer_now_s();
+    enum err e = trainer_step(t, &report, note);
+    if (e) {
+        trainer_tell_steps(t);
+        return e;
+    }
+    double took = trainer_now_s() - began;
+    t->clock.train += took;
+    t->clock.epoch_train += took;
+    t->clock.steps++;
+    t->clock.epoch_images += t->batch;
+    t->best_is_now = false;
+    trainer_hold_step(t, &report);
+    t->step++;
+    t->step_in_epoch++;
+    trainer_tell_progress(t, &report, false);
+    bool due = trainer_now_s() - t->clock.last_checkpoint >= t->spec->training.checkpoint_s;
+    if (due && t->step_in_epoch < t->spec->training.steps_per_epoch) {
+        trainer_tell_steps(t);
+        return trainer_save(t, false, note);
+    }
+    return OK;
+}
+
+static void sum_up(const struct trainer *t, double *row)
+{
+    struct step_plan plan;
+    const struct epoch_sums *s = &t->sums;
+    strategy_plan(&t->spec->loss, t->epoch, t->spec->training.epochs, t->step - 1, &plan);
+    for (int i = 0; i < t->columns; i++)
+        row[i] = NAN;
+    row[EPOCH_TOTAL] = plan.weighted && s->counted > 0 ? s->total / s->counted : NAN;
+    row[EPOCH_DICE] = s->counted > 0 ? s->dice / s->counted : NAN;
+    row[EPOCH_CE] = s->counted > 0 ? s->ce / s->counted : NAN;
+    row[EPOCH_ALPHA] = plan.has_alpha ? s->alpha / (s->counted + s->skipped) : NAN;
+    for (int k = 0; k < t->optimizers; k++)
+        row[EPOCH_LR + k] = lr_at(&t->spec->lr_schedule, t->optimizer[k].spec.lr, t->epoch, t->spec->training.epochs);
+    row[EPOCH_SKIPPED] = s->skipped > 0 ? s->skipped : NAN;
+    row[EPOCH_GROUPS_LEFT] = s->groups_left > 0 ? s->groups_left : NAN;
+}
+
+/* Keeps the weights if they score higher than all before. A score of NaN (no such class anywhere) is never the best. */
+static enum err judge(struct trainer *t, double score, bool *new_best, struct err_note *note)
+{
+    *new_best = !isnan(score) && (!t->best || score > t->best_score);
+    if (!*new_best)
+        return OK;
+    if (!t->best)
+        t->best = malloc((t->parameters + 1) * sizeof *t->best);
+    if (!t->best)
+        return err_set(note, ERR_NO_MEMORY, "", "no memory for the best weights");
+    network_get_parameters(t->net, t->best);
+    t->best_score = score;
+    t->best_epoch = t->epoch;
+    t->best_is_now = true;
+    return OK;
+}
+
+static enum err end_epoch(struct trainer *t, struct err_note *note)
+{
+    double *row = t->history + t->history_rows * t->columns;
+    bool new_best = false;
+    trainer_tell_steps(t);
+    sum_up(t, row);
+    if (trainer_validates(t, t->epoch)) {
+        bool stopped;
+        double began = trainer_now_s();
+        trainer_tell_progress(t, NULL, true);
+        enum err e = trainer_validate(t, row, &stopped, note);
+        if (e)
+            return e;
+        if (stopped) { /* the epoch ends when it goes on: its steps are done, its validation is not */
+            t->result.stopped = true;
+            return trainer_save(t, false, note);
+        }
+        t->clock.validate += trainer_now_s() - began;
+        t->clock.validations++;
+        e = judge(t, row[t->monitor], &new_best, note);
+        if (e)
+            return e;
+    }
+    t->history_rows++;
+    trainer_tell_epoch(t, row);
+    t->epoch++;
+    t->step_in_epoch = 0;
+    t->sums = (struct epoch_sums){0};
+    trainer_tell_progress(t, NULL, false);
+    bool last = t->epoch == t->spec->training.epochs;
+    if (new_best || last || t->epoch % t->spec->training.checkpoint_epochs == 0)
+        return trainer_save(t, new_best, note);
+    return OK;
+}
+
+static enum err one_epoch(struct trainer *t, struct err_note *note)
+{
+    t->clock.epoch_began = trainer_now_s();
+    t->clock.epoch_train = 0;
+    t->clock.epoch_images = 0;
+    while (t->step_in_epoch < t->spec->training.steps_per_epoch) {
+        enum err e = one_step(t, note);
+        if (e)
+            return e;
+        if (told_to_stop(t)) {
+            trainer_tell_steps(t);
+            return trainer_save(t, false, note);
+        }
+    }
+    return end_epoch(t, note);
+}
+
+static enum err summarise(struct trainer *t, struct err_note *note)
+{
+    float *last = malloc((t->parameters + 1) * sizeof *last);
+    if (!last)
+        return err_set(note, ERR_NO_MEMORY, "", "no memory for the last weights");
+    network_get_parameters(t->net, last);
+    export_weights_sha256(last, t->parameters, t->result.weights_sha256);
+    if (!t->best)
+        t->best = last; /* nothing was validated: the last weights are all there is */
+    else
+        free(last);
+    t->result.epochs = t->epoch;
+    t->result.steps = t->step;
+    t->result.best_epoch = t->best_epoch;
+    t->result.best_score = t->best_score;
+    t->result.last_score = t->history_rows ? t->history[(t->history_rows - 1) * t->columns + t->monitor] : NAN;
+    t->result.seconds = trainer_now_s() - t->clock.started;
+    return OK;
+}
+
+enum err trainer_run(struct trainer *t, struct err_note *note)
+{
+    t->clock.started = t->clock.last_checkpoint = t->clock.last_flush = trainer_now_s();
+    while (t->epoch < t->spec->training.epochs && !t->result.stopped) {
+        enum err e = one_epoch(t, note);
+        if (e)
+            return e;
+    }
+    return summarise(t, note);
+}
+
+const struct trainer_result *trainer_result(const struct trainer *t)
+{
+    return &t->result;
+}
+
+struct trainer_history trainer_history(const struct trainer *t)
+{
+    return (struct trainer_history){.columns = t->columns, .names = t->name_of, .rows = t->history_rows, .values = t->history};
+}
+
+const float *trainer_best_weights(struct trainer *t)
+{
+    return t->best;
+}
+
+/* An id as part of a file name: what is not a letter, a digit, '.', '_' or '-' becomes '_'. */
+static void plain_name(const char *id, char *to, size_t size)
+{
+    size_t n = 0;
+    for (; id[n] && n + 1 < size; n++)
+        to[n] = (id[n] >= 'a' && id[n] <= 'z') || (id[n] >= 'A' && id[n] <= 'Z') || (id[n] >= '0' && id[n] <= '9') || id[n] == '-' || id[n] == '_' || (id[n] == '.' && n) ? id[n] : '_';
+    to[n] = '\0';
+}
+
+enum err trainer_previews(struct trainer *t, struct err_note *note)
+{
+    const struct dataset_split *val = &t->c.set->splits[SPLIT_VAL];
+    enum err e = OK;
+    network_set_parameters(t->net, t->best);
+    for (size_t i = 0; i < val->count && i < (size_t)t->spec->validation.previews && !e; i++) {
+        char id[80], name[128], path[4300];
+        plain_name(val->images[i].id, id, sizeof id);
+        snprintf(name, sizeof name, "preview-%zu-%s.png", i, id);
+        snprintf(path, sizeof path, "%.4000s/%s", t->c.out_dir, name);
+        e = predict_image(t->predictor, &val->images[i], t->classes, note);
+        if (!e)
+            e = preview_write(path, &val->images[i], t->c.set->channels, t->classes, note);
+        if (!e && t->c.calls.preview)
+            t->c.calls.preview(t->c.calls.context, path, name, t->best_epoch);
+    }
+    return e;
+}

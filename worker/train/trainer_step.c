@@ -1,0 +1,143 @@
+/* trainer_step: one optimizer step: read the batch, run the plan of the strategy, report both losses. */
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "worker/train/trainer_parts.h"
+
+_Static_assert((int)LABEL_IGNORED == (int)LABEL_IGNORE, "one word for a pixel that counts nowhere");
+
+static void read_sample(void *context, int task, int lane)
+{
+    (void)lane;
+    struct trainer *t = context;
+    float *image = t->image_memory + (size_t)task * t->set_channels * t->pixels;
+    t->places[task] = sampler_read(&t->sampler, (uint32_t)t->epoch, (uint32_t)t->step_in_epoch, (uint32_t)task, image, t->labels + (size_t)task * t->pixels);
+}
+
+static void sum_sample(void *context, int task, int lane)
+{
+    (void)lane;
+    struct trainer *t = context;
+    loss_sums_f32(&t->loss, network_logits(t->net, task), t->labels + (size_t)task * t->pixels, t->pixels, network_logit_gradient(t->net, t->prob_k, task), &t->loss_sums[task]);
+}
+
+static void gradient_of_sample(void *context, int task, int lane)
+{
+    (void)lane;
+    struct trainer *t = context;
+    loss_gradient_f32(&t->loss, network_logit_gradient(t->net, t->prob_k, task), t->labels + (size_t)task * t->pixels, t->pixels, &t->slopes[task], t->action.dice_weight,
+                      t->action.ce_weight, network_logit_gradient(t->net, t->gradient_k, task));
+}
+
+/* Names the samples of the batch for whoever has to find the bad one. */
+static enum err diverged(struct trainer *t, struct err_note *note)
+{
+    char *to = t->result.failed_samples;
+    size_t size = sizeof t->result.failed_samples, at = 0;
+    to[0] = '\0';
+    for (int i = 0; i < t->batch && at < size; i++) {
+        const struct sample_place *p = &t->places[i];
+        err_print(to + at, size - at, "%s%s at %u,%u", i ? "; " : "", t->c.set->splits[SPLIT_TRAIN].images[p->image].id, p->at.top, p->at.left);
+        at += strlen(to + at);
+        if (at + 1 >= size)
+            break;
+    }
+    t->result.failed_epoch = t->epoch;
+    t->result.failed_step = t->step;
+    bool is_dice = !isfinite(t->value.dice);
+    return err_set(note, ERR_DIVERGED, is_dice ? "loss/dice" : "loss/ce", "%s is %s at epoch %lld, step %lld; batch: %s", is_dice ? "loss/dice" : "loss/ce",
+                   isnan(is_dice ? t->value.dice : t->value.ce) ? "NaN" : "infinite", (long long)t->epoch, (long long)t->step, to);
+}
+
+/* Forward pass and both losses; probabilities go where the last gradient of this pass will be made in place. */
+static enum err look(struct trainer *t, int gradients, struct err_note *note)
+{
+    t->prob_k = gradients - 1;
+    network_forward(t->net, t->batch, t->images);
+    lanes_run(t->lanes, t->batch, sum_sample, t);
+    loss_combine(&t->loss, t->loss_sums, t->batch, &t->value, t->slopes);
+    return isfinite(t->value.dice) && isfinite(t->value.ce) ? OK : diverged(t, note);
+}
+
+static double rate_of(const struct trainer *t, int k)
+{
+    return lr_at(&t->spec->lr_schedule, t->optimizer[k].spec.lr, t->epoch, t->spec->training.epochs);
+}
+
+/* All gradients of one forward pass, then all their steps. */
+static void act(struct trainer *t, const struct step_action *actions, int count)
+{
+    for (int k = 0; k < count; k++) {
+        t->action = actions[k];
+        t->gradient_k = k;
+        lanes_run(t->lanes, t->batch, gradient_of_sample, t);
+        network_backward(t->net, t->batch, k);
+    }
+    for (int k = 0; k < count; k++) {
+        int o = actions[k].optimizer;
+        optimizer_step(&t->optimizer[o], t->lanes, rate_of(t, o), network_weights(t->net), network_gradient(t->net, k));
+    }
+}
+
+/* A loss is reported from the forward pass whose gradient uses it, otherwise from the first of the step. */
+static void note_losses(const struct trainer *t, const struct step_action *actions, int count, bool first, struct step_report *report)
+{
+    bool dice = first, ce = first;
+    for (int k = 0; k < count; k++) {
+        dice |= actions[k].dice_weight > 0;
+        ce |= actions[k].ce_weight > 0;
+    }
+    if (dice)
+        report->value[STEP_DICE] = t->value.dice;
+    if (ce)
+        report->value[STEP_CE] = t->value.ce;
+}
+
+static void note_schedule(const struct trainer *t, const struct step_plan *plan, struct step_report *report)
+{
+    for (int i = 0; i < STEP_SERIES; i++)
+        report->value[i] = NAN;
+    if (plan->has_alpha)
+        report->value[STEP_ALPHA] = plan->alpha;
+    report->value[STEP_LR] = rate_of(t, 0);
+    if (t->optimizers > 1)
+        report->value[STEP_LR_OTHER] = rate_of(t, 1);
+}
+
+static void add_to_epoch(struct trainer *t, const struct step_plan *plan, struct step_report *report)
+{
+    const struct step_action *a = &plan->actions[0];
+    if (plan->weighted)
+        report->value[STEP_TOTAL] = a->dice_weight * report->value[STEP_DICE] + a->ce_weight * report->value[STEP_CE];
+    t->sums.counted++;
+    t->sums.total += plan->weighted ? report->value[STEP_TOTAL] : 0;
+    t->sums.dice += report->value[STEP_DICE];
+    t->sums.ce += report->value[STEP_CE];
+    t->sums.groups_left += t->value.groups_left;
+}
+
+enum err trainer_step(struct trainer *t, struct step_report *report, struct err_note *note)
+{
+    struct step_plan plan;
+    strategy_plan(&t->spec->loss, t->epoch, t->spec->training.epochs, t->step, &plan);
+    note_schedule(t, &plan, report);
+    t->sums.alpha += plan.alpha;
+    lanes_run(t->lanes, t->batch, read_sample, t);
+    for (int first = 0, last; first < plan.count; first = last) {
+        for (last = first + 1; last < plan.count && !plan.actions[last].forward; last++)
+            ;
+        enum err e = look(t, last - first, note);
+        if (e)
+            return e;
+        if (t->value.valid == 0) { /* every pixel is ignored: there is nothing to learn, and nothing to divide by */
+            t->sums.skipped++;
+            t->result.skipped_steps++;
+            return OK;
+        }
+        note_losses(t, plan.actions + first, last - first, first == 0, report);
+        act(t, plan.actions + first, last - first);
+    }
+    add_to_epoch(t, &plan, report);
+    return OK;
+}
