@@ -75,7 +75,7 @@ struct http_config {
     int port;                   /* 0: any free one, see http_port */
     const char *worker_address; /* second listener with the same routes; NULL: none */
     int worker_port;
-    const struct auth *auth;    /* NULL: no tokens (loopback only) */
+    struct auth *auth;          /* NULL: no tokens (loopback only) */
     const char *const *allow_hosts;   /* further Host values, without port; ends with NULL; may be NULL */
     const char *const *allow_origins; /* "https://lab.example"; ends with NULL; may be NULL */
     void *app;                  /* for handlers: http_app() */
