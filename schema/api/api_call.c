@@ -458,6 +458,8 @@ enum err api_call(struct api_client *client, const struct api_call *call, struct
     enum err e = api_address(client->server, call->op, call->params, address);
     if (e) return err_set(note, e, api_row(call->op)->path, "a parameter is too long");
     if (call->upload_path) e = sha256_hex_of_file(call->upload_path, reply->sha256, note);
+    if (!e && call->upload_path && call->want_sha256 && strcmp(reply->sha256, call->want_sha256))
+        return err_set(note, ERR_DIGEST, call->upload_path, "the file has another content than was promised");
     int64_t started = clock_mono_ms();
     while (!e) {
         CURLcode result = CURLE_OK;

@@ -53,7 +53,8 @@ struct api_call {
     const char *accept;          /* NULL: application/json */
     /* where a 2xx body goes: NULL into the reply, else into this file (written beside it, synced, renamed) */
     const char *download_path;
-    const char *want_sha256;     /* of the download, 64 hex digits; NULL: not checked. A mismatch is ERR_DIGEST, no file remains */
+    const char *want_sha256;     /* of the download or of the upload, 64 hex digits; NULL: not checked. A mismatch is ERR_DIGEST: no
+                                    file remains of a download, nothing is sent of an upload (reply.status is 0) */
     int64_t download_bytes_max;  /* 0: no limit; more is ERR_TOO_LARGE */
     /* time: */
     int64_t timeout_ms;          /* of one try; 0: API_TIMEOUT_MS, plus what a `wait` parameter asks for. Streams of files have no
