@@ -17,6 +17,7 @@ CREATE TABLE worker (
   seen_at_ms        INTEGER NOT NULL,
   seen_mono_ms      INTEGER                           -- NULL = not since this daemon started
 ) STRICT;
+CREATE INDEX worker_seen ON worker(seen_mono_ms) WHERE seen_mono_ms IS NOT NULL;
 
 CREATE TABLE blob (                                   -- one file under blobs/sha256
   sha256            TEXT PRIMARY KEY,
