@@ -161,6 +161,7 @@ static void work_on(struct blob_store *b, struct blob_upload *u)
     pthread_mutex_lock(&b->mutex);
     if (finishing) return;
     u->at_work = false;
+    if (u->aborted) free_upload(u);
     pthread_cond_broadcast(&b->rest);
 }
 
@@ -318,12 +319,11 @@ void blob_abort(struct blob_upload *u)
     assert(!u->finishing);
     unlink_from_queue(b, u);
     u->wants_room = false;
-    if (!pthread_equal(pthread_self(), b->thread))
-        while (u->at_work) pthread_cond_wait(&b->rest, &b->mutex);
-    assert(!u->at_work);
-    unlink_from_queue(b, u); /* it may have come back meanwhile */
+    bool from_callback = u->at_work && pthread_equal(pthread_self(), b->thread);
+    u->aborted = from_callback; /* work_on frees it when the callback is over */
+    while (u->at_work && !from_callback) pthread_cond_wait(&b->rest, &b->mutex);
     pthread_mutex_unlock(&b->mutex);
-    free_upload(u);
+    if (!from_callback) free_upload(u);
 }
 
 /* ---- download and the rest -------------------------------------------------------------------------------------- */

@@ -62,7 +62,7 @@ static void answer(struct store_command *command, enum err e)
     struct queue_call *c = (struct queue_call *)command;
     struct queue_reply *r = &c->reply;
     r->error = e;
-    if (e && r->note.code != e) err_set(&r->note, e, "", "%s", err_hint(e));
+    if (e && !r->note.code) err_set(&r->note, e, "", "%s", err_hint(e));
     if (!e && c->body.data) {
         r->json_bytes = c->body.length;
         r->json = buf_take(&c->body);

@@ -20,9 +20,11 @@ static enum err register_rule(struct queue_call *c, struct store_db *db)
 {
     struct enrol *r = (struct enrol *)c;
     if (r->protocol != PROTOCOL) {
-        err_print(c->reply.note.allowed, sizeof c->reply.note.allowed, "%d", PROTOCOL);
-        err_print(c->reply.note.found, sizeof c->reply.note.found, "%d", r->protocol);
-        return queue_refuse(c, ERR_UPGRADE, "/protocol", "this server speaks protocol %d, the worker %d", PROTOCOL, r->protocol);
+        struct err_note *note = &c->reply.note;
+        err_set(note, ERR_UPGRADE, "/protocol", "this server speaks protocol %d, the worker %d", PROTOCOL, r->protocol);
+        err_print(note->allowed, sizeof note->allowed, "%d", PROTOCOL);
+        err_print(note->found, sizeof note->found, "%d", r->protocol);
+        return ERR_UPGRADE;
     }
     enum err e = store_worker_insert(db, &r->worker, clock_wall_ms(), clock_mono_ms());
     err_print(c->reply.id, sizeof c->reply.id, "%s", r->id);
@@ -287,8 +289,10 @@ static enum err finish_failed(struct finish *f, struct store_db *db, struct job_
 {
     int failure = job_failure_of_word(f->args.failure_class);
     if (failure <= FAILURE_NONE) {
-        err_print(f->call.reply.note.found, sizeof f->call.reply.note.found, "%s", f->args.failure_class);
-        return queue_refuse(&f->call, ERR_SPEC, "/failure/class", "this is no failure class");
+        struct err_note *note = &f->call.reply.note;
+        err_set(note, ERR_SPEC, "/failure/class", "this is no failure class");
+        err_print(note->found, sizeof note->found, "%s", f->args.failure_class);
+        return ERR_SPEC;
     }
     return queue_attempt_failed(f->call.queue, db, job, (enum job_failure)failure, f->args.failure_message, BY_WORKER);
 }

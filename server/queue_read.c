@@ -308,8 +308,9 @@ static enum err dataset_rule(struct queue_call *c, struct store_db *db)
     struct dataset_row row;
     enum err e = store_dataset_find(db, l->name, &row);
     if (e == ERR_NOT_FOUND) {
-        store_dataset_nearest(db, l->name, c->reply.note.nearest);
-        return queue_refuse(c, e, "", "no data set is named %s", l->name);
+        (void)queue_refuse(c, e, "", "no data set is named %s", l->name);
+        store_dataset_nearest(db, l->name, c->reply.note.nearest, sizeof c->reply.note.nearest);
+        return e;
     }
     if (e) return e;
     give_blob(&c->reply, row.name, row.sha256, row.bytes);

@@ -67,7 +67,7 @@ static enum err find_dataset(struct submit *s, struct store_db *db, size_t i)
     struct err_note *note = &s->call.reply.note;
     err_set(note, ERR_DATASET_UNKNOWN, pointer, "no data set has this name: register it with PUT /v1/datasets/%s", name);
     err_print(note->found, sizeof note->found, "%s", name);
-    store_dataset_nearest(db, name, note->nearest);
+    store_dataset_nearest(db, name, note->nearest, sizeof note->nearest);
     return ERR_SPEC;
 }
 

@@ -57,7 +57,7 @@ enum err store_dataset_list(struct store_db *db, const char *name, struct buf *t
     return store_add_rows(store_query(db, sql, "t", name), to);
 }
 
-void store_dataset_nearest(struct store_db *db, const char *name, char nearest[STORE_NAME_BYTES])
+void store_dataset_nearest(struct store_db *db, const char *name, char *nearest, size_t size)
 {
     static const char sql[] = "SELECT name FROM dataset WHERE current = 1 ORDER BY name LIMIT 1000";
     char **names = must_calloc(NAMES_MAX + 1, sizeof *names);
@@ -65,7 +65,7 @@ void store_dataset_nearest(struct store_db *db, const char *name, char nearest[S
     sqlite3_stmt *st = store_query(db, sql, "");
     while (count < NAMES_MAX && store_step(st)) names[count++] = store_dup(st, 0);
     const char *found = store_end(st) ? NULL : err_nearest(name, (const char *const *)names);
-    err_print(nearest, STORE_NAME_BYTES, "%s", found ? found : "");
+    err_print(nearest, size, "%s", found ? found : "");
     while (count) free(names[--count]);
     free(names);
 }

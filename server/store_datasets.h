@@ -20,5 +20,5 @@ struct dataset_new {
 enum err store_dataset_insert(struct store_db *db, const struct dataset_new *d, int64_t now_ms) MUST_USE; /* becomes the current one */
 enum err store_dataset_list(struct store_db *db, const char *name /* NULL = all */, struct buf *to) MUST_USE; /* objects with commas */
 /* The name nearest to a wrong one, "" when none is near. */
-void store_dataset_nearest(struct store_db *db, const char *name, char nearest[STORE_NAME_BYTES]);
+void store_dataset_nearest(struct store_db *db, const char *name, char *nearest, size_t size);
 #endif

@@ -1,4 +1,5 @@
 -- Jobs, their attempts, and the one table of events that history, audit and live streams are read from.
+-- Texts marked JSON are written by our own serialiser (json_valid is not allowed in a CHECK of an untrusted schema).
 -- Times: *_at_ms since the epoch, only shown. *_mono_ms on the boot clock, armed anew at every start of the daemon.
 
 CREATE TABLE worker (
@@ -8,7 +9,7 @@ CREATE TABLE worker (
   host              TEXT NOT NULL,
   pid               INTEGER NOT NULL,
   version           TEXT NOT NULL,                    -- of its program
-  labels            TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(labels)),
+  labels            TEXT NOT NULL DEFAULT '{}',       -- JSON
   threads           INTEGER NOT NULL,
   memory_bytes      INTEGER NOT NULL DEFAULT 0,       -- 0 = not known
   data_paths        INTEGER NOT NULL CHECK (data_paths IN (0, 1)), -- was started with a --data-root
@@ -29,7 +30,7 @@ CREATE TABLE dataset (                                -- never changed: new cont
   name              TEXT NOT NULL,
   current           INTEGER NOT NULL CHECK (current IN (0, 1)), -- what a submit by this name gets
   sha256            TEXT REFERENCES blob(sha256),     -- the archive, or
-  generate          TEXT CHECK (json_valid(generate)),-- the generator
+  generate          TEXT,                             -- the generator, JSON
   bytes             INTEGER NOT NULL DEFAULT 0,
   token_id          TEXT NOT NULL,
   created_at_ms     INTEGER NOT NULL,
@@ -44,7 +45,7 @@ CREATE TABLE job (                                    -- narrow: lists walk it; 
   version           INTEGER NOT NULL DEFAULT 0,       -- id of its last event
   name              TEXT NOT NULL,
   project           TEXT NOT NULL,
-  tags              TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(tags)),
+  tags              TEXT NOT NULL DEFAULT '[]',       -- JSON
   strategy          TEXT NOT NULL,
   dataset           INTEGER REFERENCES dataset(number), -- NULL: a path or a generator inside the spec
   needs_data_path   INTEGER NOT NULL DEFAULT 0 CHECK (needs_data_path IN (0, 1)),
@@ -94,13 +95,13 @@ CREATE INDEX job_claimable ON job(priority DESC, number) WHERE state = 'queued';
 CREATE INDEX job_backoff ON job(backoff_mono_ms) WHERE backoff_mono_ms IS NOT NULL;
 CREATE INDEX job_deadline ON job(deadline_mono_ms) WHERE deadline_mono_ms IS NOT NULL;
 
-CREATE TABLE job_text (
+CREATE TABLE job_text (                               -- all JSON
   job               INTEGER PRIMARY KEY REFERENCES job(number),
-  spec              TEXT NOT NULL CHECK (json_valid(spec)), -- resolved, every default in place
-  loss_resolved     TEXT CHECK (json_valid(loss_resolved)),
-  kernels           TEXT CHECK (json_valid(kernels)),       -- as the first attempt chose them; later ones get them
-  warnings          TEXT CHECK (json_valid(warnings)),
-  result            TEXT CHECK (json_valid(result))
+  spec              TEXT NOT NULL,                    -- resolved, every default in place
+  loss_resolved     TEXT,
+  kernels           TEXT,                             -- as the first attempt chose them; later ones get them
+  warnings          TEXT,
+  result            TEXT
 ) STRICT;
 
 CREATE TABLE attempt (
