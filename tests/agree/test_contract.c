@@ -1,8 +1,16 @@
 /* test_contract: openapi.json against the tables in C: operations, error words, enums, examples. */
 #include <ctype.h>
+#include <glob.h>
 #include <jansson.h>
-#include "schema/base/embedded.h"
+#include <stdbool.h>
 #include "schema/base/err.h"
+#include "schema/base/json_fields.h"
+#include "schema/job/alpha_json.h"
+#include "schema/job/job_spec_json.h"
+#include "schema/job/job_state.h"
+#include "schema/job/loss_spec_json.h"
+#include "schema/job/metric.h"
+#include "schema/job/model_json.h"
 #include "tests/agree/contract.h"
 #include "tests/agree/json_schema.h"
 #include "tests/check.h"
@@ -166,4 +174,136 @@ void test_schema_checker_knows_right_from_wrong(void)
     CHECK(!json_schema_is_plain(odd, odd, &note));
     CHECK_TEXT(note.pointer, "/items");
     json_decref(odd);
+}
+
+/* ---- enums ------------------------------------------------------------------------------------------------------- */
+static void check_words(const json_t *openapi, const char *schema, const char *const *words)
+{
+    const json_t *list = json_object_get(contract_schema(openapi, schema), "enum");
+    size_t count = 0;
+    for (; words[count]; count++) {
+        const char *word = json_string_value(json_array_get(list, count));
+        if (!word || strcmp(word, words[count])) check_fail(__FILE__, __LINE__, "enum %s: got %s, want %s at %zu", schema, word ? word : "(end)", words[count], count);
+    }
+    CHECK_INT(json_array_size(list), count);
+}
+
+/* The same for an enum that comes as word_of(0), word_of(1), ...; `first` 1 leaves out the word for none. */
+#define CHECK_ENUM(schema, word_of, type, first, count)                                       \
+    do {                                                                                      \
+        const char *words_[64] = {0};                                                         \
+        for (int i_ = (first); i_ < (int)(count); i_++) words_[i_ - (first)] = word_of((type)i_); \
+        check_words(openapi, schema, words_);                                                 \
+    } while (0)
+
+void test_openapi_enums_are_the_words_of_the_tables(void)
+{
+    json_t *openapi = contract_load();
+    CHECK_ENUM("State", job_state_word, enum job_state, 0, JOB_STATE_COUNT);
+    CHECK_ENUM("Reason", job_reason_word, enum job_reason, 1, REASON_COUNT);
+    CHECK_ENUM("Phase", job_phase_word, enum job_phase, 1, PHASE_COUNT);
+    CHECK_ENUM("FailureClass", job_failure_word, enum job_failure, 1, FAILURE_COUNT);
+    CHECK_ENUM("Strategy", loss_strategy_word, enum loss_strategy, 0, LOSS_GRADIENT + 1);
+    CHECK_ENUM("Mode", loss_mode_word, enum loss_mode, 0, LOSS_ALTERNATING_BATCHES + 1);
+    CHECK_ENUM("Interp", alpha_interp_word, enum alpha_interp, 0, ALPHA_POLY + 1);
+    CHECK_ENUM("Unit", alpha_unit_word, enum alpha_unit, 0, ALPHA_FRACTION + 1);
+    CHECK_ENUM("SeriesKind", metric_kind_word, enum metric_kind, 0, METRIC_TIMING + 1);
+    CHECK_ENUM("SeriesX", metric_x_word, enum metric_x, 0, METRIC_EPOCH + 1);
+    json_decref(openapi);
+}
+
+/* ---- keys and bounds of the field tables --------------------------------------------------------------------------- */
+static void check_bound(const char *where, const json_t *schema, const char *closed, const char *open, bool is_open, double bound)
+{
+    const json_t *said = json_object_get(schema, is_open ? open : closed);
+    if (bound != bound || bound > 1e300 || bound < -1e300) return; /* no bound: nothing to say */
+    if (!said || json_number_value(said) != bound) check_fail(__FILE__, __LINE__, "%s: %s is not %g", where, is_open ? open : closed, bound);
+}
+
+static void check_row(const char *where, const json_t *schema, const struct field *f)
+{
+    bool number = f->type == FIELD_INT || f->type == FIELD_INT64 || f->type == FIELD_REAL;
+    if (f->array_max) schema = json_object_get(schema, "items");
+    if (number) {
+        check_bound(where, schema, "minimum", "exclusiveMinimum", f->open_min, f->min);
+        check_bound(where, schema, "maximum", "exclusiveMaximum", f->open_max, f->max);
+    }
+    if (f->type != FIELD_WORD) return;
+    const char *ref = json_string_value(json_object_get(schema, "$ref"));
+    json_t *openapi = contract_load();
+    const json_t *list = json_object_get(ref ? json_schema_ref(openapi, ref) : schema, "enum");
+    size_t count = 0;
+    for (; f->words[count]; count++)
+        if (!json_array_get(list, count) || strcmp(json_string_value(json_array_get(list, count)), f->words[count]))
+            check_fail(__FILE__, __LINE__, "%s: the enum lacks %s", where, f->words[count]);
+    CHECK_INT(json_array_size(list), count);
+    json_decref(openapi);
+}
+
+/* Every key of the schema is a row; every row that is built is a key, with the same bounds and words. */
+static void check_table(const json_t *openapi, const char *name, const json_t *schema, const struct field *fields)
+{
+    const json_t *properties = json_object_get(schema, "properties");
+    size_t rows = 0;
+    for (const struct field *f = fields; f->name; f++) {
+        char where[160];
+        snprintf(where, sizeof where, "%s.%s", name, f->name);
+        const json_t *said = json_object_get(properties, f->name);
+        if (!said) check_fail(__FILE__, __LINE__, "openapi.json lacks %s", where);
+        check_row(where, said, f);
+        if (f->type == FIELD_OBJECT && json_object_get(said, "properties")) check_table(openapi, where, said, f->fields);
+        rows++;
+    }
+    CHECK_INT(json_object_size(properties), rows);
+}
+
+void test_openapi_holds_the_keys_and_bounds_of_the_readers(void)
+{
+    json_t *openapi = contract_load();
+    check_table(openapi, "Loss", contract_schema(openapi, "Loss"), loss_fields);
+    check_table(openapi, "Optimizer", contract_schema(openapi, "Optimizer"), optimizer_fields);
+    check_table(openapi, "Model", contract_schema(openapi, "Model"), model_fields);
+    json_decref(openapi);
+}
+
+/* ---- examples and vectors ----------------------------------------------------------------------------------------------- */
+static void check_accepted(const json_t *openapi, const char *path, const json_t *json)
+{
+    struct job_spec *spec = calloc(1, sizeof *spec);
+    struct err_list *errors = calloc(2, sizeof *errors);
+    struct schema_note note = {0};
+    const json_t *schema = contract_schema(openapi, "JobSpec");
+    CHECK(spec && errors);
+    if (job_spec_read(json, spec, errors, errors + 1)) check_fail(__FILE__, __LINE__, "%s: %s %s", path, errors->notes[0].pointer, errors->notes[0].detail);
+    if (!json_schema_fits(openapi, schema, json, &note)) check_fail(__FILE__, __LINE__, "%s does not fit the schema: %s %s", path, note.pointer, note.text);
+    json_t *resolved = job_spec_write(spec);
+    if (!json_schema_fits(openapi, schema, resolved, &note)) check_fail(__FILE__, __LINE__, "%s resolved does not fit: %s %s", path, note.pointer, note.text);
+    json_decref(resolved);
+    free(errors);
+    free(spec);
+}
+
+static void check_each_file(const json_t *openapi, const char *pattern)
+{
+    char full[1024];
+    glob_t found = {0};
+    snprintf(full, sizeof full, "%s/%s", check_root(), pattern);
+    CHECK_INT(glob(full, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        json_error_t error;
+        json_t *json = json_load_file(found.gl_pathv[i], JSON_REJECT_DUPLICATES, &error);
+        if (!json) check_fail(__FILE__, __LINE__, "%s: %s", found.gl_pathv[i], error.text);
+        check_accepted(openapi, found.gl_pathv[i], json);
+        json_decref(json);
+    }
+    CHECK(found.gl_pathc >= 3);
+    globfree(&found);
+}
+
+void test_examples_fit_both_the_reader_and_openapi(void)
+{
+    json_t *openapi = contract_load();
+    check_each_file(openapi, "schema/examples/*.json");
+    check_each_file(openapi, "tests/vectors/job_spec/valid/*");
+    json_decref(openapi);
 }
