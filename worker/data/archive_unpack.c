@@ -35,8 +35,8 @@ static enum err refuse(const struct job *job, const char *entry, const char *why
 
 static enum err complain_errno(const struct job *job, const char *entry)
 {
-    return err_set(job->note, errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO, job->name, "%s: \"%.200s\" cannot be written: %s",
-                   job->name, entry, strerror(errno));
+    return err_set(job->note, errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO, job->name,
+                   "%s: \"%.200s\" cannot be written: %s", job->name, entry, strerror(errno));
 }
 
 /* What desktop systems put into archives beside the files that were meant. */
@@ -53,7 +53,8 @@ static enum err check_path(const struct job *job, const char *path)
     if (path[0] == '/') return refuse(job, path, "has an absolute path");
     if (strlen(path) > ENTRY_PATH_MAX) return refuse(job, path, "has a path that is too long");
     for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
-        if (!strncmp(part, "..", 2) && (part[2] == '/' || part[2] == 0)) return refuse(job, path, "leads out of the folder (\"..\")");
+        if (!strncmp(part, "..", 2) && (part[2] == '/' || part[2] == 0))
+            return refuse(job, path, "leads out of the folder (\"..\")");
         depth++;
     }
     return depth > DEPTH_MAX ? refuse(job, path, "lies too many folders deep") : OK;
@@ -68,20 +69,21 @@ static enum err check_kind(const struct job *job, struct archive_entry *entry, c
     return type == AE_IFREG || type == AE_IFDIR ? OK : refuse(job, path, "is neither a file nor a folder");
 }
 
-/* Whether `more` bytes of a file that has `file_bytes` already may come. Used on a header's claim and on what really comes. */
+/* Whether `more` bytes may be added to a file that has `file_bytes`: asked of a header's claim and of what really comes. */
 static enum err check_bytes(const struct job *job, const char *path, uint64_t file_bytes, uint64_t more)
 {
     const struct archive_limits *l = job->limits;
     if (more > l->file_bytes || file_bytes + more > l->file_bytes) return refuse(job, path, "is larger than a file may be");
-    if (more > l->bytes || job->bytes + more > l->bytes) return refuse(job, path, "makes the archive larger than it may be unpacked");
+    if (more > l->bytes || job->bytes + more > l->bytes)
+        return refuse(job, path, "makes the archive larger than it may be unpacked");
     uint64_t total = job->bytes + more;
     if (total > RATIO_FREE_BYTES && total / l->ratio > job->archive_bytes)
         return refuse(job, path, "unpacks to far more than the archive holds");
     return OK;
 }
 
-/* Opens the folder that `path` lies in, making folders on the way; *base is the last part. Nothing here ever is a link: none is
-   unpacked, and O_NOFOLLOW would refuse it. */
+/* Opens the folder that `path` lies in, making folders on the way; *base is the last part. Nothing here ever is a link:
+   none is unpacked, and O_NOFOLLOW would refuse it. */
 static enum err open_parent(const struct job *job, char *path, int *parent, char **base)
 {
     int at = dup(job->folder);
@@ -118,7 +120,8 @@ static enum err write_block(const struct job *job, int fd, const char *path, con
 static enum err complain_archive(const struct job *job)
 {
     const char *words = archive_error_string(job->archive);
-    return err_set(job->note, ERR_DATA, job->name, "%s: not a readable tar or zip: %s", job->name, words ? words : "damaged");
+    return err_set(job->note, ERR_DATA, job->name, "%s: not a readable tar or zip: %s", job->name,
+                   words ? words : "damaged");
 }
 
 static enum err write_content(struct job *job, int fd, const char *path)
@@ -178,7 +181,8 @@ static enum err unpack_all(struct job *job)
     for (;;) {
         struct archive_entry *entry;
         int r = archive_read_next_header(job->archive, &entry);
-        if (r == ARCHIVE_EOF) return job->entries ? OK : err_set(job->note, ERR_DATA, job->name, "%s: the archive is empty", job->name);
+        if (r == ARCHIVE_EOF)
+            return job->entries ? OK : err_set(job->note, ERR_DATA, job->name, "%s: the archive is empty", job->name);
         if (r < ARCHIVE_WARN) return complain_archive(job);
         enum err e = unpack_entry(job, entry);
         if (e) return e;
@@ -217,7 +221,8 @@ static enum err find_root(const char *name, const char *folder, char **root, str
     if (!list) return err_set(note, ERR_IO, folder, "%s: %s", folder, strerror(errno));
     for (struct dirent *d; (d = readdir(list));) {
         struct stat about;
-        if (d->d_name[0] == '.' || fstatat(dirfd(list), d->d_name, &about, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(about.st_mode)) continue;
+        if (d->d_name[0] == '.' || fstatat(dirfd(list), d->d_name, &about, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(about.st_mode))
+            continue;
         if (!folders++) err_print(path, sizeof path, "%s/%s", folder, d->d_name);
     }
     closedir(list);

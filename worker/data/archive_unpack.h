@@ -15,7 +15,7 @@ extern const struct archive_limits archive_limits_default;
 
 /* Unpacks tar (plain, gz, bz2, xz, zst) or zip at `archive` into the existing folder `folder`. An entry that is a link or
    a device, absolute, holds "..", stands there already, or passes a limit stops everything: ERR_DATA naming the entry;
-   what was written stays and is the caller's to remove. ERR_IO, ERR_NO_SPACE. Files get mode 0644, folders 0755.
+   what was written stays and is the caller's to remove. ERR_IO, ERR_NO_SPACE. Modes are 0644 and 0755, less the umask.
    *root (the caller frees) is the folder that holds dataset.json: `folder` or its only sub-folder; ERR_DATA if neither. */
 enum err archive_unpack(const char *archive, const char *folder, const struct archive_limits *limits, char **root,
                         struct err_note *note) MUST_USE;

@@ -5,9 +5,9 @@
 
 /* Patch pixel (y, x) comes from image position origin + y*row + x*column, each step one of the four directions. */
 struct walk {
-    int64_t top, left;                           /* of patch pixel (0, 0) */
-    int64_t row_down, row_right;                 /* a patch row further */
-    int64_t column_down, column_right;           /* a patch column further */
+    int64_t top, left;                 /* of patch pixel (0, 0) */
+    int64_t row_down, row_right;       /* a patch row further */
+    int64_t column_down, column_right; /* a patch column further */
 };
 
 /* Undoes the place's mirrors and turns. With a square crop a of side n, numpy.rot90 once counter-clockwise is
@@ -17,9 +17,8 @@ static struct walk walk_of(const struct augment_place *place, uint32_t height, u
     struct walk w = {place->top, place->left, 1, 0, 0, 1};
     for (unsigned turn = 0; turn < place->quarter_turns; turn++) { /* b[y][x] = a[x][n-1-y] on the walk so far */
         int64_t last = width - 1;
-        struct walk t = {w.top + last * w.column_down, w.left + last * w.column_right, -w.column_down, -w.column_right,
-                         w.row_down, w.row_right};
-        w = t;
+        w = (struct walk){w.top + last * w.column_down, w.left + last * w.column_right, -w.column_down, -w.column_right,
+                          w.row_down, w.row_right};
     }
     if (place->mirror_vertical) {
         w.top += (height - 1) * w.row_down;
@@ -52,8 +51,8 @@ static void read_row(const struct dataset_image *image, unsigned channels, const
     }
 }
 
-void augment_crop(const struct dataset_image *image, unsigned channels, const struct augment_place *place,
-                  uint32_t height, uint32_t width, float *pixels, uint8_t *classes)
+void augment_crop(const struct dataset_image *image, unsigned channels, const struct augment_place *place, uint32_t height,
+                  uint32_t width, float *pixels, uint8_t *classes)
 {
     assert(place->quarter_turns < 4 && (place->quarter_turns == 0 || height == width));
     struct walk w = walk_of(place, height, width);

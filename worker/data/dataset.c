@@ -97,8 +97,7 @@ static int measure(struct dataset_image *image, unsigned c)
     uint128 spread = (uint128)n * squares - (uint128)sum * sum;
     image->mean[c] = (float)((double)sum / (double)n);
     image->divisor[c] = (float)(sqrt((double)spread) / (double)n) + DIVISOR_FLOOR;
-    for (unsigned v = 0; image->u8 && v < 256; v++)
-        image->table[c][v] = ((float)v - image->mean[c]) / image->divisor[c];
+    for (unsigned v = 0; image->u8 && v < 256; v++) image->table[c][v] = ((float)v - image->mean[c]) / image->divisor[c];
     return spread == 0;
 }
 

@@ -40,8 +40,8 @@ static enum err read_pair(int folder, const struct manifest *manifest, const str
     if (e) return e;
     const struct image *p = &pair->picture, *m = &pair->mask;
     if (p->width != m->width || p->height != m->height)
-        return err_set(note, ERR_DATA, item->mask, "%s: the mask is %ux%u pixels, its image %s is %ux%u", item->mask, m->width,
-                       m->height, item->image, p->width, p->height);
+        return err_set(note, ERR_DATA, item->mask, "%s: the mask is %ux%u pixels, its image %s is %ux%u", item->mask,
+                       m->width, m->height, item->image, p->width, p->height);
     pair->classes = malloc((size_t)m->width * m->height);
     if (!pair->classes) return err_set(note, ERR_NO_MEMORY, item->mask, "%s: no memory for its classes", item->mask);
     return label_map_apply(&manifest->labels, &pair->mask, item->mask, pair->classes, note);
@@ -56,8 +56,9 @@ static enum err add_item(int folder, const struct manifest *manifest, const stru
         uint64_t pixels = (uint64_t)pair.picture.width * pair.picture.height;
         uint64_t bytes = pixels * (1 + set->channels * (pair.picture.u16 ? 2u : 1u));
         if (!set->counts_only && set->bytes + bytes > bytes_max)
-            e = err_set(note, ERR_NO_MEMORY, item->image, "%s: with this image the data set holds %llu bytes; the limit is %llu",
-                        item->image, (unsigned long long)(set->bytes + bytes), (unsigned long long)bytes_max);
+            e = err_set(note, ERR_NO_MEMORY, item->image,
+                        "%s: with this image the data set holds %llu bytes; the limit is %llu", item->image,
+                        (unsigned long long)(set->bytes + bytes), (unsigned long long)bytes_max);
     }
     if (!e) {
         e = dataset_add(set, item->split, item->id, &pair.picture, pair.classes);

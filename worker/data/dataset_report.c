@@ -62,9 +62,10 @@ enum err dataset_report(const struct dataset *set, char **text)
     struct buf to;
     buf_init(&to, 1 << 20);
     for (unsigned i = 0; i < 2; i++) sizes_of(&s[i], sizes[i], sizeof sizes[i]);
-    enum err e = buf_printf(&to, "data set %s: %u channel%s, %u classes\n%-24s %25s %25s\n%-24s %25zu %25zu\n%-24s %25s %25s\n", set->name,
-                            set->channels, set->channels == 1 ? "" : "s", set->num_classes, "", "train", "val", "images", s[0].count,
-                            s[1].count, "width x height", sizes[0], sizes[1]);
+    enum err e =
+        buf_printf(&to, "data set %s: %u channel%s, %u classes\n%-24s %25s %25s\n%-24s %25zu %25zu\n%-24s %25s %25s\n",
+                   set->name, set->channels, set->channels == 1 ? "" : "s", set->num_classes, "", "train", "val", "images",
+                   s[0].count, s[1].count, "width x height", sizes[0], sizes[1]);
     if (!e) e = add_classes(&to, set);
     if (!e) e = add_warning(&to, set->empty_masks, "masks without any foreground pixel");
     if (!e) e = add_warning(&to, set->uniform_images, "images whose pixels are all alike");

@@ -1,5 +1,5 @@
-/* generate: draws one picture after the other: tissue, light, fibres, lesions, then blur and noise. Each picture has streams of
-   random numbers of its own, so any of them can be made alone. */
+/* generate: draws one picture: tissue, fibres, lesions, light, then blur and noise. Each picture has streams of random
+   numbers of its own, so any of them can be made alone. */
 #include "worker/data/generate.h"
 
 #include <assert.h>
@@ -133,7 +133,8 @@ static void paint_lesions(struct canvas *c, const struct generator *g, uint32_t 
     rng_start(&r, g->seed, STREAM_LESIONS, at, 0);
     double left = lesion_budget(g, at, &r);
     for (int i = 0; i < TRIES_MAX && left >= area_min; i++) {
-        double area = area_min * pow(area_max / area_min, (double)rng_uniform(&r)); /* small ones are as common as large ones */
+        /* small ones are as common as large ones */
+        double area = area_min * pow(area_max / area_min, (double)rng_uniform(&r));
         struct blob b = draw_blob(&r, g->size, fmin(area, left));
         uint8_t kind = (uint8_t)(1 + rng_below(&r, g->classes - 1));
         float contrast = lesion_contrast[kind - 1] * rng_between(&r, 0.75f, 1.15f);

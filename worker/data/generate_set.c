@@ -24,15 +24,16 @@ enum err generate_check(const struct generator *generator, struct err_note *note
         if (values[i] >= ranges[i].low && values[i] <= ranges[i].high) continue;
         char pointer[32];
         snprintf(pointer, sizeof pointer, "/%s", ranges[i].key);
-        err_set(note, ERR_RANGE, pointer, "generate: %s is %g, not in %g..%g", ranges[i].key, values[i], ranges[i].low, ranges[i].high);
+        err_set(note, ERR_RANGE, pointer, "generate: %s is %g, not in %g..%g", ranges[i].key, values[i], ranges[i].low,
+                ranges[i].high);
         if (note) err_print(note->found, sizeof note->found, "%g", values[i]);
         if (note) err_print(note->allowed, sizeof note->allowed, "%g..%g", ranges[i].low, ranges[i].high);
         return ERR_RANGE;
     }
     double bytes = 2.0 * generator->images * generator->size * generator->size;
     if (bytes > (double)DATASET_BYTES_MAX)
-        return err_set(note, ERR_RANGE, "/images", "generate: %u images of %ux%u are %.0f bytes; at most %llu", generator->images,
-                       generator->size, generator->size, bytes, (unsigned long long)DATASET_BYTES_MAX);
+        return err_set(note, ERR_RANGE, "/images", "generate: %u images of %ux%u are %.0f bytes; at most %llu",
+                       generator->images, generator->size, generator->size, bytes, (unsigned long long)DATASET_BYTES_MAX);
     return OK;
 }
 
@@ -152,15 +153,16 @@ static enum err add_ids(struct buf *to, const char *split, uint32_t from, uint32
 
 static enum err add_manifest(struct buf *to, const struct generator *g)
 {
-    enum err e = buf_printf(to, "{\n \"name\": \"lesions\",\n"
-                                " \"about\": \"generated: %u images, seed %llu, foreground %g, noise %g, blur %g\",\n"
-                                " \"channels\": 1,\n \"num_classes\": %u,\n",
+    enum err e = buf_printf(to,
+                            "{\n \"name\": \"lesions\",\n"
+                            " \"about\": \"generated: %u images, seed %llu, foreground %g, noise %g, blur %g\",\n"
+                            " \"channels\": 1,\n \"num_classes\": %u,\n",
                             g->images, (unsigned long long)g->seed, g->foreground, g->noise, g->blur, g->classes);
     if (!e) e = add_labels(to, g);
     if (!e) e = buf_text(to, " \"items\": [\n");
     for (uint32_t at = 0; at < g->images && !e; at++)
-        e = buf_printf(to, "  {\"id\": \"%05u\", \"image\": \"images/%05u.png\", \"mask\": \"masks/%05u.png\"}%s\n", at, at, at,
-                       at + 1 < g->images ? "," : "");
+        e = buf_printf(to, "  {\"id\": \"%05u\", \"image\": \"images/%05u.png\", \"mask\": \"masks/%05u.png\"}%s\n", at, at,
+                       at, at + 1 < g->images ? "," : "");
     if (!e) e = buf_text(to, " ],\n \"split\": {");
     if (!e) e = add_ids(to, "train", 0, first_val(g));
     if (!e) e = buf_text(to, ", ");
@@ -179,7 +181,8 @@ static enum err make_folders(const char *folder, struct err_note *note)
     char path[4096];
     enum err e = make_folder(folder, note);
     snprintf(path, sizeof path, "%s/dataset.json", folder);
-    if (!e && !access(path, F_OK)) return err_set(note, ERR_DATA, path, "%s: stands there already; choose another folder", path);
+    if (!e && !access(path, F_OK))
+        return err_set(note, ERR_DATA, path, "%s: stands there already; choose another folder", path);
     snprintf(path, sizeof path, "%s/images", folder);
     if (!e) e = make_folder(path, note);
     snprintf(path, sizeof path, "%s/masks", folder);
@@ -200,7 +203,9 @@ static enum err write_manifest(const struct generator *generator, const char *fo
         FILE *file = fopen(path, "wbe");
         int failed = !file || fwrite(text.data, 1, text.length, file) != text.length;
         if (file && fclose(file)) failed = 1;
-        if (failed) e = err_set(note, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, path, "%s: cannot be written: %s", path, strerror(errno));
+        if (failed)
+            e = err_set(note, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, path, "%s: cannot be written: %s", path,
+                        strerror(errno));
     }
     buf_free(&text);
     return e;

@@ -64,8 +64,7 @@ static void keep_channels(struct image *image, unsigned keep)
 {
     size_t pixels = (size_t)image->width * image->height;
     for (size_t i = 0; i < pixels; i++)
-        for (unsigned c = 0; c < keep; c++)
-            set_value(image, i * keep + c, image_value(image, i * image->channels + c));
+        for (unsigned c = 0; c < keep; c++) set_value(image, i * keep + c, image_value(image, i * image->channels + c));
     image->channels = keep;
 }
 

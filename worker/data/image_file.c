@@ -51,8 +51,8 @@ static const struct format *recognise(const unsigned char *bytes, size_t length)
     return NULL;
 }
 
-enum err image_decode(const void *bytes, size_t length, const char *name, enum image_purpose purpose,
-                      struct image *image, struct err_note *note)
+enum err image_decode(const void *bytes, size_t length, const char *name, enum image_purpose purpose, struct image *image,
+                      struct err_note *note)
 {
     *image = (struct image){0};
     if (length == 0) return err_set(note, ERR_DATA, name, "%s: the file is empty", name);
@@ -62,7 +62,8 @@ enum err image_decode(const void *bytes, size_t length, const char *name, enum i
     case FORMAT_PNG: return read_png(bytes, length, name, purpose, image, note);
     case FORMAT_JPEG: return read_jpeg(bytes, length, name, image, note);
     default:
-        return err_set(note, ERR_DATA, name, "%s: this is %s, which is not read here; convert it to PNG", name, format->name);
+        return err_set(note, ERR_DATA, name, "%s: this is %s, which is not read here; convert it to PNG", name,
+                       format->name);
     }
 }
 
@@ -98,7 +99,8 @@ static enum err read_all(int fd, const char *path, size_t bytes_max, char **byte
     if (fstat(fd, &about)) return err_set(note, ERR_IO, path, "%s: %s", path, strerror(errno));
     if (!S_ISREG(about.st_mode)) return err_set(note, ERR_DATA, path, "%s: not a regular file", path);
     if ((uint64_t)about.st_size > bytes_max)
-        return err_set(note, ERR_DATA, path, "%s: %lld bytes; at most %zu are read", path, (long long)about.st_size, bytes_max);
+        return err_set(note, ERR_DATA, path, "%s: %lld bytes; at most %zu are read", path, (long long)about.st_size,
+                       bytes_max);
     size_t size = (size_t)about.st_size, got = 0;
     char *all = malloc(size + 1);
     if (!all) return err_set(note, ERR_NO_MEMORY, path, "%s: no memory for %zu bytes", path, size);

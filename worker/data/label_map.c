@@ -42,8 +42,7 @@ static void print_raw(const struct label_map *map, uint32_t raw, char text[16])
         snprintf(text, 16, "%u", raw);
 }
 
-enum err label_map_add(struct label_map *map, uint32_t raw, uint8_t class_index, const char *pointer,
-                       struct err_note *note)
+enum err label_map_add(struct label_map *map, uint32_t raw, uint8_t class_index, const char *pointer, struct err_note *note)
 {
     char text[16];
     print_raw(map, raw, text);
@@ -135,15 +134,16 @@ static enum err complain(const struct label_map *map, const struct strays *s, co
     const char *what = map->kind == LABEL_RGB ? "colour" : "value";
     char text[16], more[96] = "";
     print_raw(map, s->kinds[0].raw, text);
-    if (s->kind_count > 1)
-        snprintf(more, sizeof more, "; %s%zu other %ss (%zu pixels) are not named either", s->other_pixels ? "at least " : "",
-                 s->kind_count - 1, what, s->pixels - s->kinds[0].count);
-    err_set(note, ERR_DATA, name, "%s: %s %s in %zu pixels is not named in labels.map or labels.ignore%s", name, what, text,
-            s->kinds[0].count, more);
+    size_t first = s->kinds[0].count, kinds = s->kind_count - 1, rest = s->pixels - first;
+    if (kinds)
+        snprintf(more, sizeof more, "; nor %s %s%zu other%s (%zu pixel%s)", kinds > 1 ? "are" : "is",
+                 s->other_pixels ? "at least " : "", kinds, kinds > 1 ? "s" : "", rest, rest > 1 ? "s" : "");
+    err_set(note, ERR_DATA, name, "%s: %s %s in %zu pixel%s is not named in labels.map or labels.ignore%s", name, what, text,
+            first, first > 1 ? "s" : "", more);
     for (size_t i = 0; i < s->kind_count && i < 8; i++) {
         char one[48];
         print_raw(map, s->kinds[i].raw, text);
-        snprintf(one, sizeof one, "%s%s (%zu pixels)", i ? "; " : "", text, s->kinds[i].count);
+        snprintf(one, sizeof one, "%s%s (%zu)", i ? "; " : "", text, s->kinds[i].count);
         add_text(note->found, sizeof note->found, one);
     }
     print_allowed(map, note->allowed, sizeof note->allowed);
@@ -154,12 +154,15 @@ static enum err check_channels(const struct label_map *map, struct image *mask, 
 {
     if (map->kind == LABEL_RGB) {
         if (mask->channels == 3 && mask->u8) return OK;
-        return err_set(note, ERR_DATA, name, "%s: labels.kind rgb needs a mask of 3 channels of 8 bits; this one has %u of %u",
-                       name, mask->channels, mask->bits);
+        return err_set(note, ERR_DATA, name,
+                       "%s: labels.kind rgb needs a mask of 3 channels of 8 bits; this one has %u of %u", name,
+                       mask->channels, mask->bits);
     }
     if (mask->channels == 1 || image_drop_equal_channels(mask)) return OK;
-    return err_set(note, ERR_DATA, name,
-                   "%s: a colour mask (its 3 channels differ); labels.kind rgb maps colours, the other kinds need grey or palette", name);
+    return err_set(
+        note, ERR_DATA, name,
+        "%s: a colour mask (its 3 channels differ); labels.kind rgb maps colours, the other kinds need grey or palette",
+        name);
 }
 
 enum err label_map_apply(const struct label_map *map, struct image *mask, const char *name, uint8_t *classes,

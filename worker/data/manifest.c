@@ -33,14 +33,17 @@ static enum err read_classes(const json_t *top, struct manifest *m, struct err_n
     enum err e = manifest_member(top, "", "classes", JSON_ARRAY, &list, note);
     if (e) return e;
     if (json_array_size(list) != m->num_classes)
-        return manifest_bad(note, manifest_place("/classes"), "has %zu names; num_classes is %u", json_array_size(list), m->num_classes);
+        return manifest_bad(note, manifest_place("/classes"), "has %zu names; num_classes is %u", json_array_size(list),
+                            m->num_classes);
     m->classes = calloc(m->num_classes, sizeof *m->classes);
     if (!m->classes) return manifest_no_memory(note);
     for (size_t i = 0; i < m->num_classes && !e; i++) {
-        e = manifest_copy_text(json_array_get(list, i), manifest_place("/classes/%zu", i), MANIFEST_NAME_MAX, &m->classes[i], note);
+        e = manifest_copy_text(json_array_get(list, i), manifest_place("/classes/%zu", i), MANIFEST_NAME_MAX, &m->classes[i],
+                               note);
         for (size_t j = 0; j < i && !e; j++)
             if (!strcmp(m->classes[i], m->classes[j]))
-                e = manifest_bad(note, manifest_place("/classes/%zu", i), "\"%s\" is the name of class %zu too", m->classes[i], j);
+                e = manifest_bad(note, manifest_place("/classes/%zu", i), "\"%s\" is the name of class %zu too",
+                                 m->classes[i], j);
     }
     return e;
 }
@@ -71,17 +74,19 @@ static enum err enter_once(json_t *index, const char *name, size_t i, const char
     const json_t *earlier = json_object_get(index, name);
     if (earlier)
         return manifest_bad(note, manifest_place("/items/%zu/%s", i, key), "\"%s\" is item %lld's %s too", name,
-                   (long long)json_integer_value(earlier), key);
+                            (long long)json_integer_value(earlier), key);
     return json_object_set_new(index, name, json_integer((json_int_t)i)) ? manifest_no_memory(note) : OK;
 }
 
-static enum err read_item(const json_t *item, size_t i, struct manifest *m, json_t *ids, json_t *images, struct err_note *note)
+static enum err read_item(const json_t *item, size_t i, struct manifest *m, json_t *ids, json_t *images,
+                          struct err_note *note)
 {
     struct manifest_item *to = &m->items[i];
     const json_t *value;
     char parent[48];
     snprintf(parent, sizeof parent, "/items/%zu", i);
-    if (!json_is_object(item)) return manifest_bad(note, manifest_place("%s", parent), "must be an object, is %s", json_type_word(item));
+    if (!json_is_object(item))
+        return manifest_bad(note, manifest_place("%s", parent), "must be an object, is %s", json_type_word(item));
     to->split = SPLIT_NONE;
     enum err e = manifest_member(item, parent, "id", JSON_STRING, &value, note);
     if (!e) e = manifest_copy_text(value, manifest_place("%s/id", parent), MANIFEST_NAME_MAX, &to->id, note);
@@ -101,7 +106,8 @@ static enum err read_items(const json_t *top, struct manifest *m, json_t *ids, s
     if (e) return e;
     size_t count = json_array_size(list);
     if (count == 0) return manifest_bad(note, manifest_place("/items"), "is empty");
-    if (count > MANIFEST_ITEMS_MAX) return manifest_bad(note, manifest_place("/items"), "%zu items; at most %d are read", count, MANIFEST_ITEMS_MAX);
+    if (count > MANIFEST_ITEMS_MAX)
+        return manifest_bad(note, manifest_place("/items"), "%zu items; at most %d are read", count, MANIFEST_ITEMS_MAX);
     json_t *images = json_object();
     m->items = calloc(count, sizeof *m->items);
     if (!m->items || !images) e = manifest_no_memory(note);
@@ -111,11 +117,13 @@ static enum err read_items(const json_t *top, struct manifest *m, json_t *ids, s
     return e;
 }
 
-static enum err enter_split(const json_t *list, const char *word, enum manifest_split split, struct manifest *m, const json_t *ids,
-                            size_t *count, struct err_note *note)
+static enum err enter_split(const json_t *list, const char *word, enum manifest_split split, struct manifest *m,
+                            const json_t *ids, size_t *count, struct err_note *note)
 {
     *count = json_array_size(list);
-    if (*count == 0) return manifest_bad(note, manifest_place("/split/%s", word), "is empty: there must be something to %s", split == SPLIT_TRAIN ? "train on" : "validate on");
+    if (*count == 0)
+        return manifest_bad(note, manifest_place("/split/%s", word), "is empty: there must be something to %s",
+                            split == SPLIT_TRAIN ? "train on" : "validate on");
     for (size_t i = 0; i < *count; i++) {
         const json_t *id = json_array_get(list, i);
         struct place place = manifest_place("/split/%s/%zu", word, i);
@@ -124,7 +132,8 @@ static enum err enter_split(const json_t *list, const char *word, enum manifest_
         if (!at) return manifest_bad(note, place, "no item has the id \"%s\"", json_string_value(id));
         struct manifest_item *item = &m->items[json_integer_value(at)];
         if (item->split == split) return manifest_bad(note, place, "id \"%s\" stands twice in split.%s", item->id, word);
-        if (item->split != SPLIT_NONE) return manifest_bad(note, place, "id \"%s\" is in split.train and in split.val", item->id);
+        if (item->split != SPLIT_NONE)
+            return manifest_bad(note, place, "id \"%s\" is in split.train and in split.val", item->id);
         item->split = split;
     }
     return OK;
@@ -161,7 +170,8 @@ static enum err count_groups(struct manifest *m, struct err_note *note)
 
 static enum err read_top(const json_t *top, struct manifest *m, struct err_note *note)
 {
-    if (!json_is_object(top)) return manifest_bad(note, manifest_place("%s", ""), "must be an object, is %s", json_type_word(top));
+    if (!json_is_object(top))
+        return manifest_bad(note, manifest_place("%s", ""), "must be an object, is %s", json_type_word(top));
     json_t *ids = json_object();
     if (!ids) return manifest_no_memory(note);
     enum err e = read_head(top, m, note);
@@ -180,7 +190,8 @@ enum err manifest_parse(const char *text, size_t length, struct manifest *manife
     memset(manifest, 0, sizeof *manifest);
     json_t *top = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
     if (!top)
-        return err_set(note, ERR_DATA, MANIFEST_FILE, MANIFEST_FILE ": not JSON: line %d, column %d: %s", where.line, where.column, where.text);
+        return err_set(note, ERR_DATA, MANIFEST_FILE, MANIFEST_FILE ": not JSON: line %d, column %d: %s", where.line,
+                       where.column, where.text);
     enum err e = read_top(top, manifest, note);
     json_decref(top);
     if (e) manifest_free(manifest);

@@ -60,18 +60,18 @@ void manifest_say_found(struct err_note *note, const char *found, const char *al
 const char *json_type_word(const json_t *value)
 {
     static const char *const words[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",       [JSON_STRING] = "a text", [JSON_INTEGER] = "a whole number",
-        [JSON_REAL] = "a number",    [JSON_TRUE] = "true",          [JSON_FALSE] = "false",   [JSON_NULL] = "null",
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list", [JSON_STRING] = "a text", [JSON_INTEGER] = "a whole number",
+        [JSON_REAL] = "a number",    [JSON_TRUE] = "true",    [JSON_FALSE] = "false",   [JSON_NULL] = "null",
     };
     return words[json_typeof(value)];
 }
 
 /* The member `key`, which must be there and of `type`. */
 enum err manifest_member(const json_t *object, const char *parent, const char *key, json_type type, const json_t **value,
-                       struct err_note *note)
+                         struct err_note *note)
 {
-    static const char *const wanted[] = {[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list", [JSON_STRING] = "a text",
-                                         [JSON_INTEGER] = "a whole number"};
+    static const char *const wanted[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list", [JSON_STRING] = "a text", [JSON_INTEGER] = "a whole number"};
     *value = json_object_get(object, key);
     struct place place = manifest_place("%s/%s", parent, key);
     if (!*value) return manifest_bad(note, place, "this key is missing");
@@ -82,7 +82,7 @@ enum err manifest_member(const json_t *object, const char *parent, const char *k
 }
 
 enum err manifest_whole_number(const json_t *object, const char *parent, const char *key, long long low, long long high,
-                             long long *number, struct err_note *note)
+                               long long *number, struct err_note *note)
 {
     const json_t *value;
     enum err e = manifest_member(object, parent, key, JSON_INTEGER, &value, note);
@@ -122,8 +122,9 @@ enum err manifest_known_keys(const json_t *object, const char *parent, const cha
         if (note) {
             const char *near = err_nearest(key, known);
             err_print(note->nearest, sizeof note->nearest, "%s", near ? near : "");
-            for (k = known; *k; k++) err_print(note->allowed + strlen(note->allowed), sizeof note->allowed - strlen(note->allowed),
-                                               "%s%s", k == known ? "" : ", ", *k);
+            for (k = known; *k; k++)
+                err_print(note->allowed + strlen(note->allowed), sizeof note->allowed - strlen(note->allowed), "%s%s",
+                          k == known ? "" : ", ", *k);
         }
         return e;
     }

@@ -51,14 +51,16 @@ static enum err read_ignore(const json_t *labels, struct manifest *m, struct err
 {
     const json_t *list = json_object_get(labels, "ignore");
     if (!list) return OK;
-    if (!json_is_array(list)) return manifest_bad(note, manifest_place("/labels/ignore"), "must be a list, is %s", json_type_word(list));
+    if (!json_is_array(list))
+        return manifest_bad(note, manifest_place("/labels/ignore"), "must be a list, is %s", json_type_word(list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *value = json_array_get(list, i);
         struct place place = manifest_place("/labels/ignore/%zu", i);
         uint32_t raw = 0;
-        int fits = json_is_string(value)    ? parse_raw(m->labels.kind, json_string_value(value), &raw)
-                   : json_is_integer(value) ? m->labels.kind != LABEL_RGB && json_integer_value(value) >= 0 && json_integer_value(value) <= 65535
-                                            : 0;
+        int fits = json_is_string(value) ? parse_raw(m->labels.kind, json_string_value(value), &raw)
+                   : json_is_integer(value)
+                       ? m->labels.kind != LABEL_RGB && json_integer_value(value) >= 0 && json_integer_value(value) <= 65535
+                       : 0;
         if (!fits) return manifest_bad(note, place, "is not %s", raw_form(m->labels.kind));
         if (json_is_integer(value)) raw = (uint32_t)json_integer_value(value);
         enum err e = label_map_add(&m->labels, raw, LABEL_IGNORE, place.text, note);
@@ -74,8 +76,10 @@ static enum err read_threshold(const json_t *labels, struct manifest *m, struct 
     if (!value) return manifest_bad(note, place, "this key is missing");
     if (!json_is_number(value)) return manifest_bad(note, place, "must be a number, is %s", json_type_word(value));
     double threshold = json_number_value(value);
-    if (!(threshold > 0 && threshold <= 65535)) return manifest_bad(note, place, "%g is not above 0 and at most 65535", threshold);
-    if (m->num_classes != 2) return manifest_bad(note, place, "a threshold makes two classes; num_classes is %u", m->num_classes);
+    if (!(threshold > 0 && threshold <= 65535))
+        return manifest_bad(note, place, "%g is not above 0 and at most 65535", threshold);
+    if (m->num_classes != 2)
+        return manifest_bad(note, place, "a threshold makes two classes; num_classes is %u", m->num_classes);
     label_map_threshold(&m->labels, (uint32_t)ceil(threshold)); /* raw >= 0.5 is raw >= 1 */
     return OK;
 }

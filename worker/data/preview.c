@@ -119,8 +119,8 @@ static void paint_panel(const struct sheet *s, unsigned panel, const uint8_t *cl
         }
 }
 
-enum err preview_write(const char *path, const struct dataset_image *image, unsigned channels,
-                       const uint8_t *prediction, struct err_note *note)
+enum err preview_write(const char *path, const struct dataset_image *image, unsigned channels, const uint8_t *prediction,
+                       struct err_note *note)
 {
     struct sheet s = {.image = image, .channels = channels};
     choose_scale(&s);

@@ -66,8 +66,9 @@ static enum err choose_output(struct job *job, unsigned *channels)
         *channels = 3;
         return OK;
     default:
-        return err_set(job->note, ERR_DATA, job->name, "%s: a JPEG of %d components (CMYK or unknown): store it as grey or RGB",
-                       job->name, job->jpeg.num_components);
+        return err_set(job->note, ERR_DATA, job->name,
+                       "%s: a JPEG of %d components (CMYK or unknown): store it as grey or RGB", job->name,
+                       job->jpeg.num_components);
     }
 }
 

@@ -16,7 +16,8 @@ enum err sampler_check(const struct sampler *sampler, struct err_note *note)
         return err_set(note, ERR_RANGE, "/augmentation/rotate90", "rotate90 needs a square patch; this one is %ux%u",
                        sampler->patch_height, sampler->patch_width);
     if (!(sampler->oversample_foreground >= 0 && sampler->oversample_foreground <= 1))
-        return err_set(note, ERR_RANGE, "/training/oversample_foreground", "%g is not in 0..1", sampler->oversample_foreground);
+        return err_set(note, ERR_RANGE, "/training/oversample_foreground", "%g is not in 0..1",
+                       sampler->oversample_foreground);
     if (sampler->oversample_foreground > 0 && !train->with_foreground_count)
         return err_set(note, ERR_DATA, "/training/oversample_foreground",
                        "no training mask has a foreground pixel to cut a patch around");
@@ -97,8 +98,8 @@ struct sample_place sampler_place(const struct sampler *sampler, uint32_t epoch,
     return p;
 }
 
-struct sample_place sampler_read(const struct sampler *sampler, uint32_t epoch, uint32_t step, uint32_t slot,
-                                 float *pixels, uint8_t *classes)
+struct sample_place sampler_read(const struct sampler *sampler, uint32_t epoch, uint32_t step, uint32_t slot, float *pixels,
+                                 uint8_t *classes)
 {
     struct sample_place p = sampler_place(sampler, epoch, step, slot);
     augment_crop(&sampler->set->splits[SPLIT_TRAIN].images[p.image], sampler->set->channels, &p.at, sampler->patch_height,

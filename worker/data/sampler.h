@@ -20,7 +20,7 @@ struct sample_place {
 };
 
 /* What keeps the sampler from working: no training image (ERR_DATA), rotate90 with a patch that is not square
-   (ERR_RANGE), oversample_foreground outside 0..1 (ERR_RANGE), or above 0 with no foreground pixel to be found (ERR_DATA). */
+   (ERR_RANGE), oversample_foreground outside 0..1 (ERR_RANGE), or above 0 where no mask has a foreground pixel (ERR_DATA). */
 enum err sampler_check(const struct sampler *sampler, struct err_note *note) MUST_USE;
 
 /* Draws sample `slot` (0 <= slot < batch) of `step` (0-based within the epoch) of `epoch`. The image is drawn uniformly

@@ -41,8 +41,7 @@ void tiles_place(const struct tiles *tiles, size_t at, uint32_t *top, uint32_t *
     *left = start_of(at % tiles->columns, tiles->columns, tiles->padded_width, tiles->patch_width);
 }
 
-void tiles_read(const struct tiles *tiles, size_t at, const struct dataset_image *image, unsigned channels,
-                float *pixels)
+void tiles_read(const struct tiles *tiles, size_t at, const struct dataset_image *image, unsigned channels, float *pixels)
 {
     assert(image->height == tiles->height && image->width == tiles->width);
     uint32_t top, left;
@@ -75,8 +74,8 @@ void tiles_blend_start(const struct tiles *tiles, unsigned maps, float *sums, fl
     memset(weight_sums, 0, plane * sizeof *weight_sums);
 }
 
-void tiles_blend_add(const struct tiles *tiles, size_t at, unsigned maps, const float *weights,
-                     const float *probabilities, float *sums, float *weight_sums)
+void tiles_blend_add(const struct tiles *tiles, size_t at, unsigned maps, const float *weights, const float *probabilities,
+                     float *sums, float *weight_sums)
 {
     uint32_t top, left;
     tiles_place(tiles, at, &top, &left);

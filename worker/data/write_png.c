@@ -82,5 +82,6 @@ enum err write_png(const char *path, uint32_t width, uint32_t height, unsigned c
     if (file && fclose(file) && !failed) failed = 1, reason = errno;
     buf_free(&bytes);
     if (!failed) return OK;
-    return err_set(note, reason == ENOSPC ? ERR_NO_SPACE : ERR_IO, path, "%s: cannot be written: %s", path, strerror(reason));
+    return err_set(note, reason == ENOSPC ? ERR_NO_SPACE : ERR_IO, path, "%s: cannot be written: %s", path,
+                   strerror(reason));
 }
