@@ -373,8 +373,7 @@ static void run_child(struct attempt *a)
         watch_clocks(a, started_ms, full);
         press(a);
     }
-    /* what it said last still stands in the pipe */
-    while (a->child.events >= 0 && !child_read(&a->child, 0, true, on_event, a, &note) && !*a->s->at_once) continue;
+    if (child_read_rest(&a->child, on_event, a, &note)) stop_for(a, STOP_REFUSED, note.detail);
     a->end.exit_code = child_exit_code(&a->child, &a->end.signal_number);
     a->end.killed = a->child.killed;
     a->end.out_of_memory = child_was_out_of_memory(&a->child);
@@ -462,7 +461,7 @@ static enum attempt_end conclude(struct attempt *a)
         say(a, "error", "failed (%s): %s", job_failure_word(v.failure), v.message);
         send_tail(a);
     }
-    while (v.what != VERDICT_DISCARD && a->stopped != STOP_REFUSED && !outbox_is_empty(a->outbox)) {
+    while (v.what != VERDICT_DISCARD && outbox_state(a->outbox, NULL) != OUTBOX_REFUSED && !outbox_is_empty(a->outbox)) {
         clock_sleep_ms(WAIT_MS / 4);
         enum stop_reason before = a->stopped;
         look_around(a); /* after the child's end only these three can still change what is to be said */

@@ -109,6 +109,7 @@ enum err child_start(const struct child_settings *s, struct child *child, struct
         close(ends[0]);
         return err_set(note, ERR_NO_MEMORY, s->program, "fork: %s", strerror(why));
     }
+    setpgid(child->pid, child->pid); /* here and there: whichever comes first, a KILL finds the group */
     child->events = ends[0];
     fcntl(child->events, F_SETFL, O_NONBLOCK);
     return OK;
@@ -145,9 +146,27 @@ static enum err take_lines(struct child *child, child_heard_fn *heard, void *use
     return e;
 }
 
+/* One read's worth. *more: there may be another. */
+static enum err read_some(struct child *child, child_heard_fn *heard, void *user, int *stop, bool *more, struct err_note *note)
+{
+    char bytes[READ_BYTES];
+    ssize_t n = read(child->events, bytes, sizeof bytes);
+    *more = n > 0 || (n < 0 && errno == EINTR);
+    if (n > 0) {
+        enum err e = buf_add(&child->line, bytes, (size_t)n);
+        if (e) return err_set(note, e, "events", "a line of tandem-train is longer than %d bytes", CHILD_LINE_BYTES_MAX);
+        return take_lines(child, heard, user, stop, note);
+    }
+    if (*more || (n < 0 && errno == EAGAIN)) return OK;
+    close(child->events);
+    child->events = -1;
+    return OK;
+}
+
 enum err child_read(struct child *child, int wait_ms, bool listen, child_heard_fn *heard, void *user, struct err_note *note)
 {
     int stop = 0;
+    bool more;
     if (!listen || child->events < 0) {
         clock_sleep_ms(wait_ms);
         return OK;
@@ -156,17 +175,17 @@ enum err child_read(struct child *child, int wait_ms, bool listen, child_heard_f
     if (e || stop) return e;
     struct pollfd ready = {.fd = child->events, .events = POLLIN};
     if (poll(&ready, 1, wait_ms) <= 0) return OK;
-    char bytes[READ_BYTES];
-    ssize_t n = read(child->events, bytes, sizeof bytes);
-    if (n > 0) {
-        e = buf_add(&child->line, bytes, (size_t)n);
-        if (e) return err_set(note, e, "events", "a line of tandem-train is longer than %d bytes", CHILD_LINE_BYTES_MAX);
-        return take_lines(child, heard, user, &stop, note);
-    }
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return OK;
-    close(child->events);
-    child->events = -1;
-    return OK;
+    return read_some(child, heard, user, &stop, &more, note);
+}
+
+enum err child_read_rest(struct child *child, child_heard_fn *heard, void *user, struct err_note *note)
+{
+    int stop = 0;
+    bool more = true;
+    enum err e = child->line.length ? take_lines(child, heard, user, &stop, note) : OK;
+    for (; !e && more && child->events >= 0; stop = 0) e = read_some(child, heard, user, &stop, &more, note);
+    for (; !e && child->line.length && memchr(child->line.data, '\n', child->line.length); stop = 0) e = take_lines(child, heard, user, &stop, note);
+    return e;
 }
 
 bool child_ended(struct child *child)
@@ -182,7 +201,7 @@ void child_signal(struct child *child, int number)
 {
     if (!child->pid) return;
     if (number == SIGKILL) child->killed = true;
-    kill(child->pid, number);
+    kill(number == SIGKILL ? -child->pid : child->pid, number);
 }
 
 void child_free(struct child *child)

@@ -31,8 +31,10 @@ enum err child_start(const struct child_settings *settings, struct child *child,
    for now. With `listen` false only waits: the child blocks when its pipe is full. ERR_DATA: a line that is no event. */
 typedef int child_heard_fn(void *user, json_t *event);
 enum err child_read(struct child *child, int wait_ms, bool listen, child_heard_fn *heard, void *user, struct err_note *note) MUST_USE;
+/* After its end: what it said last and still stands in the pipe; never waits (a process it left behind may hold the other end). */
+enum err child_read_rest(struct child *child, child_heard_fn *heard, void *user, struct err_note *note) MUST_USE;
 bool child_ended(struct child *child); /* reaps; true once its process is gone */
-void child_signal(struct child *child, int number);
+void child_signal(struct child *child, int number); /* KILL goes to its whole process group */
 void child_free(struct child *child);  /* KILL if it still lives */
 /* How it ended: exit code, or -1 and the signal. */
 int child_exit_code(const struct child *child, int *signal_number);
