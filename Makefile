@@ -62,7 +62,7 @@ EMBED   := $(sort $(wildcard schema/sql/*.sql schema/examples/*.json) $(wildcard
 L_BASE   := -ljansson -lnettle -lm
 L_CURL   := -lcurl
 L_SERVER := -lmicrohttpd -lsqlite3
-L_CORE   := $(if $(HAVE_DNNL),-ldnnl) -lpng -ljpeg -larchive -lz
+L_CORE   := $(if $(HAVE_DNNL),-ldnnl -lgomp) -lpng -ljpeg -larchive -lz
 libs     := $(BUILD)/libschema.a
 have      = $(if $(wildcard $(1)),$(2))
 PROGRAMS := $(call have,server/tandemd.c,$(BIN)/tandemd) $(call have,worker/tandem_worker.c,$(BIN)/tandem-worker) \
@@ -87,7 +87,7 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) $(OPT) -c -o $@ $<
 # The same loops, compiled for three levels of x86-64; kernel_pick.c chooses at run time.
-$(BUILD)/worker/net/kernel_simd_%.o: worker/net/kernel_simd.c Makefile
+$(foreach i,$(ISA),$(BUILD)/worker/net/kernel_simd_$(i).o): $(BUILD)/worker/net/kernel_simd_%.o: worker/net/kernel_simd.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CORE) $(BASE) -march=x86-64-$* -mprefer-vector-width=512 -DKERNEL_ISA=$* -c -o $@ $<
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c

@@ -112,31 +112,36 @@ void test_ref_conv_gradients_are_those_of_central_differences(void)
 }
 
 /* The law itself, against a convolution written in the other way round: pixel by pixel, with bounds tested each time. */
+static void check_correlation(int rows, int columns, int stride)
+{
+    struct conv_shape s = {.block = 1, .in = rectangle(rows, columns), .parts = 1, .in_channels = 2, .out_channels = 3, .stride = stride, .bias = true};
+    struct backend b = backend_ref_double(1);
+    struct network_layer_kernels kernels = {0};
+    struct conv *conv;
+    s.out = shape_convolved(s.in, stride);
+    double *x = random_numbers((size_t)(2 * rows * columns), 0), *w = random_numbers(54, 1), *bias = random_numbers(3, 2), out[90];
+    CHECK_INT(b.conv_new(&s, false, &kernels, 1, &conv, NULL), OK);
+    b.conv_forward(conv, 0, NULL, x, w, bias, out);
+    for (int o = 0; o < 3; o++)
+        for (int y = 0; y < s.out.dims[0]; y++)
+            for (int c = 0; c < s.out.dims[1]; c++) {
+                double want = bias[o];
+                for (int i = 0; i < 2; i++)
+                    for (int k = 0; k < 9; k++) {
+                        int v = y * stride + k / 3 - 1, u = c * stride + k % 3 - 1;
+                        if (v >= 0 && v < rows && u >= 0 && u < columns) want += w[(o * 2 + i) * 9 + k] * x[(i * rows + v) * columns + u];
+                    }
+                CHECK_NEAR(out[(o * s.out.dims[0] + y) * s.out.dims[1] + c], want, 1e-13);
+            }
+    b.conv_free(conv);
+    free(x), free(w), free(bias);
+}
+
 void test_ref_conv_is_a_cross_correlation_with_zero_border(void)
 {
-    for (int stride = 1; stride <= 2; stride++) {
-        struct conv_shape s = {.block = 1, .in = rectangle(5, 6), .parts = 1, .in_channels = 2, .out_channels = 3, .stride = stride, .bias = true};
-        struct backend b = backend_ref_double(1);
-        struct network_layer_kernels kernels = {0};
-        struct conv *conv;
-        s.out = shape_convolved(s.in, stride);
-        double *x = random_numbers(60, 0), *w = random_numbers(54, 1), *bias = random_numbers(3, 2), out[90];
-        CHECK_INT(b.conv_new(&s, false, &kernels, 1, &conv, NULL), OK);
-        b.conv_forward(conv, 0, NULL, x, w, bias, out);
-        for (int o = 0; o < 3; o++)
-            for (int y = 0; y < s.out.dims[0]; y++)
-                for (int c = 0; c < s.out.dims[1]; c++) {
-                    double want = bias[o];
-                    for (int i = 0; i < 2; i++)
-                        for (int k = 0; k < 9; k++) {
-                            int v = y * stride + k / 3 - 1, u = c * stride + k % 3 - 1;
-                            if (v >= 0 && v < 5 && u >= 0 && u < 6) want += w[(o * 2 + i) * 9 + k] * x[(i * 5 + v) * 6 + u];
-                        }
-                    CHECK_NEAR(out[(o * s.out.dims[0] + y) * s.out.dims[1] + c], want, 1e-13);
-                }
-        b.conv_free(conv);
-        free(x), free(w), free(bias);
-    }
+    for (int stride = 1; stride <= 2; stride++)
+        for (int rows = 1; rows <= 5; rows++)
+            for (int columns = 1; columns <= 6; columns++) check_correlation(rows, columns, stride);
 }
 
 /* ---- transposed convolution -------------------------------------------------------------------------- */

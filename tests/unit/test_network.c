@@ -212,6 +212,53 @@ void test_network_gives_two_gradients_from_one_forward(void)
     network_free(net);
 }
 
+/* ---- backends ------------------------------------------------------------------------------------------ */
+static float *canonical_gradient(struct network_config c, const char *backend, size_t *count)
+{
+    struct network *net;
+    size_t pixels = (size_t)(c.patch[0] * c.patch[1]), n = (size_t)c.in_channels * pixels;
+    float *data = malloc((size_t)c.batch * n * sizeof *data);
+    const float *images[16];
+    c.backend = backend;
+    CHECK_INT(network_new(&c, &net, NULL), OK);
+    network_init(net, 3);
+    for (int i = 0; i < c.batch; i++) fill_numbers(data + (size_t)i * n, n, 4, (uint32_t)i), images[i] = data + (size_t)i * n;
+    network_forward(net, c.batch, images);
+    for (int i = 0; i < c.batch; i++) fill_numbers(network_logit_gradient(net, 0, i), (size_t)c.out_channels * pixels, 8, (uint32_t)i);
+    network_backward(net, c.batch, 0);
+    CHECK_INT(network_parameter_count(&c, count, NULL), OK);
+    float *canonical = malloc(*count * sizeof *canonical);
+    network_to_canonical(net, network_gradient(net, 0), canonical);
+    free(data);
+    network_free(net);
+    return canonical;
+}
+
+/* The best backend against plain C, all the way: float rounding and a few activations that land on the other side of zero
+   are all that may differ, 1e-4 of the gradient's length (seen: below 1e-6). */
+void test_network_gradients_of_the_best_backend_are_those_of_plain_c(void)
+{
+    for (int variant = 0; variant < 6; variant++) {
+        struct network_config c = config_tiny();
+        c.down = variant % 2 ? MODEL_DOWN_STRIDE : MODEL_DOWN_MAXPOOL;
+        c.norm = variant / 2 == 0 ? MODEL_NORM_INSTANCE : variant / 2 == 1 ? MODEL_NORM_GROUP : MODEL_NORM_NONE;
+        c.conv_bias = variant / 2 != 0;
+        for (int i = 0; i < 3; i++) c.widths[i] = (int[]){10, 20, 24}[i];
+        c.groups = 2;
+        c.patch[0] = 24;
+        size_t count;
+        double off = 0, length = 0;
+        float *want = canonical_gradient(c, "ref", &count), *got = canonical_gradient(c, NULL, &count);
+        for (size_t i = 0; i < count; i++) {
+            off += ((double)got[i] - (double)want[i]) * ((double)got[i] - (double)want[i]);
+            length += (double)want[i] * (double)want[i];
+        }
+        CHECK(length > 0);
+        if (!(sqrt(off) <= 1e-4 * sqrt(length))) check_fail(__FILE__, __LINE__, "variant %d: off by %g of the length", variant, sqrt(off / length));
+        free(want), free(got);
+    }
+}
+
 /* ---- inference --------------------------------------------------------------------------------------- */
 void test_network_infers_what_it_computes_in_training(void)
 {

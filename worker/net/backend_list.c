@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#ifdef HAVE_DNNL_SOON
+#ifdef HAVE_DNNL
 #include "worker/net/backend_dnnl.h"
 #endif
 
@@ -21,7 +21,7 @@ static const struct {
     bool (*available)(void);
     struct backend (*make)(void);
 } rows[] = { /* fastest first */
-#ifdef HAVE_DNNL_SOON
+#ifdef HAVE_DNNL
     {"dnnl", backend_dnnl_available, backend_dnnl},
 #endif
     {"ref", have_always, ref},

@@ -34,7 +34,7 @@ static void NAME(conv_tap_rows)(const struct conv_shape *s, struct NAME(tap) t, 
     int rows = s->out.dims[0], columns = s->out.dims[1], in_rows = s->in.dims[0], in_columns = s->in.dims[1];
     int in_block = s->image ? 1 : s->block;
     int first = t.dx < 0; /* the left border is outside, for both strides */
-    int last = (in_columns - 1 - t.dx) / s->stride;
+    int last = in_columns - 1 - t.dx < 0 ? -1 : (in_columns - 1 - t.dx) / s->stride;
     if (last > columns - 1) last = columns - 1;
     size_t in_step = (size_t)(s->stride * in_block), out_step = (size_t)s->block;
     double sum = 0;

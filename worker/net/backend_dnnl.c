@@ -1,0 +1,145 @@
+/* backend_dnnl: each 3x3 layer is up to three oneDNN primitives; the first layer, and all that is no 3x3, runs on kernel_simd. */
+#include "worker/net/backend_dnnl.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/net/dnnl_shim.h"
+#include "worker/net/kernel_pick.h"
+
+enum { KINDS = 3 };
+struct conv {
+    struct conv_shape shape;
+    const struct kernel_simd *simd;
+    struct shim_conv *kind[KINDS]; /* NULL where kernel_simd serves: the layer that reads the image, small weight gradients */
+    bool flips;
+};
+/* oneDNN's memory takes plain pointers for what it only reads, too. */
+#define UNCONST(pointer) ((void *)(uintptr_t)(pointer))
+
+bool backend_dnnl_available(void)
+{
+    return shim_start() && shim_block() && kernel_pick(shim_block());
+}
+
+static size_t image_count(int block, int channels, struct shape s)
+{
+    (void)block;
+    return (size_t)channels * (size_t)(s.dims[0] + 2) * (size_t)(s.dims[1] + 2);
+}
+
+static void image_pack(int channels, struct shape s, const void *plain, void *packed)
+{
+    size_t rows = (size_t)s.dims[0], columns = (size_t)s.dims[1], row = columns + 2;
+    const float *from = plain;
+    float *to = packed;
+    memset(packed, 0, image_count(0, channels, s) * sizeof(float));
+    for (size_t c = 0; c < (size_t)channels; c++)
+        for (size_t y = 0; y < rows; y++) memcpy(to + (c * (rows + 2) + y + 1) * row + 1, from + (c * rows + y) * columns, columns * sizeof(float));
+}
+
+static void conv_free(struct conv *c)
+{
+    if (!c) return;
+    for (int k = 0; k < KINDS; k++) shim_conv_free(c->kind[k]);
+    free(c);
+}
+
+/* The wanted algorithm, or direct where oneDNN does not have it. Winograd reads straight weights in every kind. */
+static bool make_kind(struct conv *c, enum shim_kind kind, enum network_algorithm *algorithm, int lanes)
+{
+    const struct conv_shape *s = &c->shape;
+    struct shim_conv_shape shape = {
+        .block = s->block, .in_channels = s->parts * channels_padded(s->in_channels, s->block), .out_channels = channels_padded(s->out_channels, s->block),
+        .in_rows = s->in.dims[0], .in_columns = s->in.dims[1], .out_rows = s->out.dims[0], .out_columns = s->out.dims[1],
+        .stride = s->stride, .bias = s->bias && kind != SHIM_BACKWARD_DATA, .winograd = *algorithm == ALGORITHM_WINOGRAD,
+    };
+    if (shape.winograd && (c->kind[kind] = shim_conv_new(kind, &shape, lanes))) return true;
+    *algorithm = ALGORITHM_DIRECT;
+    shape.winograd = false;
+    shape.flipped = kind == SHIM_BACKWARD_DATA;
+    if (shape.flipped) c->flips = true;
+    return (c->kind[kind] = shim_conv_new(kind, &shape, lanes)) != NULL;
+}
+
+static enum err conv_new(const struct conv_shape *s, bool forward_only, struct network_layer_kernels *kernels, int lanes, struct conv **out,
+                         struct err_note *note)
+{
+    struct conv *c = calloc(1, sizeof *c);
+    *out = NULL;
+    if (!c) return err_set(note, ERR_NO_MEMORY, "", "no memory for a convolution layer");
+    c->shape = *s;
+    c->simd = kernel_pick(s->block);
+    if (s->image) {
+        kernels->forward = kernels->backward_data = kernels->backward_weights = ALGORITHM_DIRECT;
+        *out = c;
+        return OK;
+    }
+    bool good = make_kind(c, SHIM_FORWARD, &kernels->forward, lanes);
+    if (good && !forward_only)
+        good = make_kind(c, SHIM_BACKWARD_DATA, &kernels->backward_data, lanes) && make_kind(c, SHIM_BACKWARD_WEIGHTS, &kernels->backward_weights, lanes);
+    if (good && !forward_only && strstr(shim_conv_name(c->kind[SHIM_BACKWARD_WEIGHTS]), "ref")) {
+        shim_conv_free(c->kind[SHIM_BACKWARD_WEIGHTS]); /* one or two rows: its reference code is a thousand times slower than ours */
+        c->kind[SHIM_BACKWARD_WEIGHTS] = NULL;
+    }
+    if (!good) {
+        conv_free(c);
+        return err_set(note, ERR_NO_MEMORY, "backend", "oneDNN has no convolution of %d to %d channels, %d x %d pixels, stride %d, or no memory for it",
+                       s->parts * s->in_channels, s->out_channels, s->in.dims[0], s->in.dims[1], s->stride);
+    }
+    *out = c;
+    return OK;
+}
+
+static size_t conv_scratch_bytes(const struct conv *c)
+{
+    size_t most = 0;
+    for (int k = 0; k < KINDS; k++)
+        if (c->kind[k] && shim_conv_scratch_bytes(c->kind[k]) > most) most = shim_conv_scratch_bytes(c->kind[k]);
+    return most;
+}
+
+static bool conv_flips(const struct conv *c)
+{
+    return c->flips;
+}
+
+static void conv_forward(struct conv *c, int lane, void *scratch, const void *in, const void *w, const void *bias, void *out)
+{
+    if (c->shape.image) c->simd->image_forward(&c->shape, in, w, bias, out);
+    else shim_conv_run(c->kind[SHIM_FORWARD], lane, scratch, UNCONST(in), UNCONST(w), UNCONST(bias), out);
+}
+
+static void conv_backward_data(struct conv *c, int lane, void *scratch, const void *d_out, const void *w, void *d_in)
+{
+    assert(!c->shape.image);
+    shim_conv_run(c->kind[SHIM_BACKWARD_DATA], lane, scratch, d_in, UNCONST(w), NULL, UNCONST(d_out));
+}
+
+static void conv_backward_weights(struct conv *c, int lane, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias)
+{
+    if (c->shape.image) c->simd->image_backward_weights(&c->shape, in, d_out, d_w, d_bias);
+    else if (!c->kind[SHIM_BACKWARD_WEIGHTS]) c->simd->conv_backward_weights(&c->shape, in, d_out, d_w, d_bias);
+    else shim_conv_run(c->kind[SHIM_BACKWARD_WEIGHTS], lane, scratch, UNCONST(in), d_w, d_bias, UNCONST(d_out));
+}
+
+const char *backend_dnnl_choice(const struct conv *c, int kind)
+{
+    return c->kind[kind] ? shim_conv_name(c->kind[kind]) : "simd";
+}
+
+struct backend backend_dnnl(void)
+{
+    int block = shim_block();
+    const struct kernel_simd *k = kernel_pick(block);
+    return (struct backend){
+        .name = "dnnl", .block = block, .element_bytes = sizeof(float), .thread_start = shim_thread_start, .image_count = image_count,
+        .image_pack = image_pack, .conv_new = conv_new, .conv_free = conv_free, .conv_scratch_bytes = conv_scratch_bytes, .conv_flips = conv_flips,
+        .conv_forward = conv_forward, .conv_backward_data = conv_backward_data, .conv_backward_weights = conv_backward_weights, .up_flips = true,
+        .up_forward = k->up_forward, .up_backward_data = k->up_backward_data, .up_backward_weights = k->up_backward_weights,
+        .norm_forward = k->norm_forward, .norm_backward = k->norm_backward, .pool_forward = k->pool_forward, .pool_backward = k->pool_backward,
+        .head_forward = k->head_forward, .head_backward = k->head_backward, .add = k->add,
+    };
+}

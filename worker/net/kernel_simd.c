@@ -1,0 +1,75 @@
+/* kernel_simd: the table of one level of x86-64; compiled once for each (KERNEL_ISA v2, v3, v4). Its kernels, by topic, are
+   in the simd_*.h beside it, because each level needs a copy of its own of every function. */
+#include "worker/net/kernel_simd.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "worker/net/vec.h"
+
+/* An activation as vectors: vector v of a tensor of this block starts here; pixel p is p * block further. */
+INLINE size_t vector_at(int v, size_t pixels, int block)
+{
+    size_t channel = (size_t)v * VEC, b = (size_t)block;
+    return channel / b * pixels * b + channel % b;
+}
+INLINE int vectors_of(int channels, int block)
+{
+    return channels_padded(channels, block) / VEC;
+}
+
+/* Sums in float over at most CHUNK pixels, in four chains, then in double: a sum over a million pixels keeps seven digits. */
+enum { CHUNK = 256 };
+INLINE void drain(double *sums, vec a, vec b, vec c, vec d)
+{
+    float part[VEC];
+    vec_store(part, vec_add(vec_add(a, b), vec_add(c, d)));
+    for (int i = 0; i < VEC; i++) sums[i] += (double)part[i];
+}
+
+static void plane_sums(const float *in, size_t pixels, int block, double *sums)
+{
+    size_t step = (size_t)block;
+    for (int i = 0; i < VEC; i++) sums[i] = 0;
+    for (size_t first = 0; first < pixels; first += CHUNK) {
+        size_t last = first + CHUNK < pixels ? first + CHUNK : pixels, p = first;
+        vec s[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
+        for (; p + 4 <= last; p += 4)
+            for (int u = 0; u < 4; u++) s[u] = vec_add(s[u], vec_load(in + (p + (size_t)u) * step));
+        for (; p < last; p++) s[0] = vec_add(s[0], vec_load(in + p * step));
+        drain(sums, s[0], s[1], s[2], s[3]);
+    }
+}
+
+static void channel_sums(const float *in, int channels, size_t pixels, int block, float *to)
+{
+    for (int v = 0; v < vectors_of(channels, block); v++) {
+        double sums[VEC];
+        plane_sums(in + vector_at(v, pixels, block), pixels, block, sums);
+        for (int i = 0; i < VEC; i++) to[v * VEC + i] = (float)sums[i];
+    }
+}
+
+#include "worker/net/simd_image.h"
+#include "worker/net/simd_conv.h"
+#include "worker/net/simd_up.h"
+#include "worker/net/simd_norm.h"
+#include "worker/net/simd_pool.h"
+#include "worker/net/simd_head.h"
+
+static void add(void *to, const void *from, size_t count)
+{
+    float *restrict t = to;
+    const float *restrict f = from;
+    for (size_t i = 0; i < count; i++) t[i] += f[i];
+}
+
+#define JOIN(a, b) a##b
+#define TABLE(isa) JOIN(kernel_simd_, isa)
+#define TEXT(isa) #isa
+#define NAME_OF(isa) TEXT(isa)
+const struct kernel_simd TABLE(KERNEL_ISA) = {
+    NAME_OF(KERNEL_ISA), VEC, image_forward, image_backward_weights, conv_backward_weights, up_forward, up_backward_data, up_backward_weights,
+    norm_forward, norm_backward, pool_forward, pool_backward, head_forward, head_backward, add,
+};

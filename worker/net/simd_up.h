@@ -1,0 +1,137 @@
+/* simd_up: the 2x2 transposed convolution, stride 2: four small matrix products per input pixel. Weights
+   [in/B][out/B][4][B in][B out], flipped [..][B out][B in]. Included by kernel_simd.c only. */
+
+struct up_plane { /* of a wide (output) or narrow (input) activation */
+    size_t row, plane; /* floats from a row, from a block of channels, to the next */
+    int blocks;
+};
+INLINE struct up_plane up_plane_of(int channels, int block, int rows, int columns)
+{
+    size_t row = (size_t)columns * (size_t)block;
+    return (struct up_plane){row, row * (size_t)rows, channels_padded(channels, block) / block};
+}
+
+/* Two output columns (dx 0 and 1) of `count` input pixels: out[2x + dx] = bias + sum over input channels. */
+INLINE void up_tile(int count, const float *in, struct up_plane narrow, const float *w, size_t w_step, int block, vec bias, float *out)
+{
+    vec left[4], right[4];
+    size_t b = (size_t)block;
+    for (int p = 0; p < count; p++) left[p] = right[p] = bias;
+    for (int ib = 0; ib < narrow.blocks; ib++) {
+        const float *x = in + (size_t)ib * narrow.plane, *weights = w + (size_t)ib * w_step;
+        for (size_t i = 0; i < b; i++) {
+            vec wl = vec_load(weights + i * b), wr = vec_load(weights + (b + i) * b);
+            for (int p = 0; p < count; p++) {
+                vec a = vec_set(x[(size_t)p * b + i]);
+                left[p] = vec_fma(a, wl, left[p]);
+                right[p] = vec_fma(a, wr, right[p]);
+            }
+        }
+    }
+    for (int p = 0; p < count; p++) {
+        vec_store(out + (size_t)(2 * p) * b, left[p]);
+        vec_store(out + (size_t)(2 * p + 1) * b, right[p]);
+    }
+}
+
+static void up_forward(const struct up_shape *s, const void *in, const void *w, const void *bias, void *out)
+{
+    int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block;
+    struct up_plane narrow = up_plane_of(s->in_channels, block, rows, columns), wide = up_plane_of(s->out_channels, block, 2 * rows, 2 * columns);
+    size_t b = (size_t)block, square = b * b;
+    for (int v = 0; v < vectors_of(s->out_channels, block); v++) {
+        vec bv = vec_load((const float *)bias + v * VEC);
+        size_t ob = (size_t)(v * VEC / block), sub = (size_t)(v * VEC % block);
+        for (int y = 0; y < 2 * rows; y++) {
+            const float *weights = (const float *)w + (ob * 4 + (size_t)(y % 2) * 2) * square + sub;
+            const float *from = (const float *)in + (size_t)(y / 2) * narrow.row;
+            float *to = (float *)out + ob * wide.plane + (size_t)y * wide.row + sub;
+            int x = 0;
+            for (; x + 4 <= columns; x += 4) up_tile(4, from + (size_t)x * b, narrow, weights, (size_t)wide.blocks * 4 * square, block, bv, to + (size_t)(2 * x) * b);
+            for (; x < columns; x++) up_tile(1, from + (size_t)x * b, narrow, weights, (size_t)wide.blocks * 4 * square, block, bv, to + (size_t)(2 * x) * b);
+        }
+    }
+}
+
+/* `count` input pixels of `width` (1 or 2) vectors of input channels, w and to of the second `w_apart`, `apart` further. */
+INLINE void up_gather(int count, int width, const float *d_out, struct up_plane wide, const float *w, size_t w_apart, int block, float *to, size_t apart)
+{
+    vec sum[2][4];
+    size_t b = (size_t)block;
+    for (int k = 0; k < width; k++)
+        for (int p = 0; p < count; p++) sum[k][p] = vec_zero();
+    for (int ob = 0; ob < wide.blocks; ob++)
+        for (size_t tap = 0; tap < 4; tap++) {
+            const float *d = d_out + (size_t)ob * wide.plane + tap / 2 * wide.row + tap % 2 * b, *weights = w + ((size_t)ob * 4 + tap) * b * b;
+            for (size_t o = 0; o < b; o++) {
+                vec weight[2];
+                for (int k = 0; k < width; k++) weight[k] = vec_load(weights + o * b + (size_t)k * w_apart);
+                for (int p = 0; p < count; p++) {
+                    vec g = vec_set(d[(size_t)(2 * p) * b + o]);
+                    for (int k = 0; k < width; k++) sum[k][p] = vec_fma(g, weight[k], sum[k][p]);
+                }
+            }
+        }
+    for (int k = 0; k < width; k++)
+        for (int p = 0; p < count; p++) vec_store(to + (size_t)k * apart + (size_t)p * b, sum[k][p]);
+}
+
+static void up_backward_data(const struct up_shape *s, const void *d_out, const void *flipped, void *d_in)
+{
+    int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block, vectors = vectors_of(s->in_channels, block);
+    struct up_plane narrow = up_plane_of(s->in_channels, block, rows, columns), wide = up_plane_of(s->out_channels, block, 2 * rows, 2 * columns);
+    size_t b = (size_t)block, w_block = (size_t)wide.blocks * 4 * b * b;
+    for (int v = 0; v < vectors; v += 2) {
+        bool two = v + 1 < vectors;
+        size_t at = vector_at(v, shape_pixels(s->in), block), next = vector_at(v + 1, shape_pixels(s->in), block);
+        size_t w_at = (size_t)(v * VEC / block) * w_block + (size_t)(v * VEC % block);
+        size_t w_next = (size_t)((v + 1) * VEC / block) * w_block + (size_t)((v + 1) * VEC % block);
+        const float *w = (const float *)flipped + w_at;
+        for (int y = 0; y < rows; y++)
+            for (int x = 0; x < columns; x += x + 4 <= columns ? 4 : 1) {
+                const float *d = (const float *)d_out + (size_t)(2 * y) * wide.row + (size_t)(2 * x) * b;
+                float *to = (float *)d_in + at + (size_t)y * narrow.row + (size_t)x * b;
+                bool four = x + 4 <= columns;
+                if (two && four) up_gather(4, 2, d, wide, w, w_next - w_at, block, to, next - at);
+                else if (two) up_gather(1, 2, d, wide, w, w_next - w_at, block, to, next - at);
+                else if (four) up_gather(4, 1, d, wide, w, 0, block, to, 0);
+                else up_gather(1, 1, d, wide, w, 0, block, to, 0);
+            }
+    }
+}
+
+/* One tap, one block of input channels, one output vector: BLOCK sums stay in registers over a row. */
+INLINE void up_square(int block, const struct up_shape *s, const float *in, const float *d_out, size_t d_row, float *d_w)
+{
+    size_t b = (size_t)block;
+    for (size_t i = 0; i < b; i++) vec_store(d_w + i * b, vec_zero());
+    for (int y = 0; y < s->in.dims[0]; y++) {
+        vec sum[16];
+        const float *x = in + (size_t)y * (size_t)s->in.dims[1] * b, *d = d_out + (size_t)(2 * y) * d_row;
+        for (int i = 0; i < block; i++) sum[i] = vec_zero();
+        for (int p = 0; p < s->in.dims[1]; p++, x += b, d += 2 * b) {
+            vec g = vec_load(d);
+            for (int i = 0; i < block; i++) sum[i] = vec_fma(vec_set(x[i]), g, sum[i]);
+        }
+        for (size_t i = 0; i < b; i++) vec_store(d_w + i * b, vec_add(vec_load(d_w + i * b), sum[i]));
+    }
+}
+
+static void up_backward_weights(const struct up_shape *s, const void *in, const void *d_out, void *d_w, void *d_bias)
+{
+    int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block;
+    struct up_plane narrow = up_plane_of(s->in_channels, block, rows, columns), wide = up_plane_of(s->out_channels, block, 2 * rows, 2 * columns);
+    size_t b = (size_t)block;
+    assert(block == 8 || block == 16);
+    for (size_t ib = 0; ib < (size_t)narrow.blocks; ib++)
+        for (size_t v = 0; v < (size_t)vectors_of(s->out_channels, block); v++)
+            for (size_t tap = 0; tap < 4; tap++) {
+                size_t ob = v * VEC / b, sub = v * VEC % b;
+                const float *x = (const float *)in + ib * narrow.plane;
+                const float *d = (const float *)d_out + ob * wide.plane + tap / 2 * wide.row + tap % 2 * b + sub;
+                float *to = (float *)d_w + ((ib * (size_t)wide.blocks + ob) * 4 + tap) * b * b + sub;
+                if (block == 8) up_square(8, s, x, d, wide.row, to);
+                else up_square(16, s, x, d, wide.row, to);
+            }
+    channel_sums(d_out, s->out_channels, 4 * shape_pixels(s->in), block, d_bias);
+}
