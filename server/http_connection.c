@@ -48,6 +48,7 @@ static bool is_too_slow(const struct conn *c, int64_t now_ms)
         return c->held_since_ms < 0 && took_ms > 0 &&
                (double)c->body_bytes < (double)took_ms * 1e-3 * (double)limits->body_bytes_per_s;
     case CONN_REST:
+        return took_ms > limits->idle_ms;
     case CONN_BUSY:
         break;
     }

@@ -108,7 +108,7 @@ void http_reply_file(struct http_request *r, int fd, uint64_t length, const char
     http_reply_static(r, range == RANGE_GOOD ? 206 : 200, type, "", 0);
     r->reply.kind = REPLY_FILE;
     r->reply.fd = fd;
-    r->reply.offset = first;
+    r->reply.offset = range == RANGE_GOOD ? first : 0;
     r->reply.length = range == RANGE_GOOD ? last - first + 1 : length;
     add_file_headers(r, quoted, name);
     if (range != RANGE_GOOD) return;

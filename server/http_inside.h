@@ -19,7 +19,7 @@ struct MHD_Response;
 
 enum conn_phase {
     CONN_NEW,  /* no head yet on this connection: head_ms counts from the start */
-    CONN_REST, /* kept alive between requests: the library's own timeout, idle_ms */
+    CONN_REST, /* kept alive between requests: idle_ms */
     CONN_HEAD, /* the request line is here, the rest of the head must follow: head_ms */
     CONN_BODY, /* body_grace_ms, then body_bytes_per_s */
     CONN_BUSY, /* it is our turn: nothing to complain about */

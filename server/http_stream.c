@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "schema/base/clock.h"
 #include "server/http_inside.h"
@@ -30,9 +31,11 @@ static void wake_reader_locked(struct http_stream *s)
     MHD_resume_connection(s->connection);
 }
 
+/* The reader is not asked while the client takes nothing: the socket is shut, too (it is open as long as the library's side is). */
 void stream_break_locked(struct http_stream *s)
 {
     s->broken = true;
+    if (!s->over) shutdown(s->fd, SHUT_RDWR);
     wake_reader_locked(s);
     if (s->on_drained) tell_soon_locked(s);
 }
@@ -239,11 +242,12 @@ void http_stream_when_drained(struct http_stream *s, void (*on_drained)(void *co
 
 void http_stream_close(struct http_stream *s)
 {
-    pthread_mutex_lock(&s->http->lock);
+    struct http *h = s->http;
+    pthread_mutex_lock(&h->lock);
     s->ending = true;
     wake_reader_locked(s);
     unref_locked(s);
-    pthread_mutex_unlock(&s->http->lock);
+    pthread_mutex_unlock(&h->lock);
 }
 
 /* ---- the timer's part -------------------------------------------------------------------------------------- */

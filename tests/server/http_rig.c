@@ -159,6 +159,13 @@ static void poll_plain(struct http_request *r)
 
 /* ---- events -------------------------------------------------------------------------------------------------------- */
 enum { PAGE = 100 };
+static struct rig *the_rig; /* a test has one */
+
+static void write_event(char *json, size_t size, long id)
+{
+    snprintf(json, size, "{\"event\":%ld,\"padding\":\"%0*d\"}", id, the_rig->padding, 0);
+}
+
 static void follow_step(void *context);
 
 static void follow_drained(struct stream_follower *f, void *context)
@@ -166,19 +173,17 @@ static void follow_drained(struct stream_follower *f, void *context)
     rig_enqueue(context, follow_step, f);
 }
 
-/* The rig's thread: one page of rows, then live or again. `rig` is found through a static: a test has one. */
-static struct rig *the_rig;
+/* The rig's thread: one page of rows, then live or again. */
 static void follow_step(void *context)
 {
     struct stream_follower *f = context;
-    char json[256];
-    long from = stream_last_id(f) + 1;
-    for (long id = from; id <= the_rig->last_event_id && id < from + PAGE; id++) {
-        snprintf(json, sizeof json, "{\"event\":%ld,\"padding\":\"%0100d\"}", id, 0);
+    char json[8192];
+    long from = stream_last_id(f) + 1, rows = 0;
+    for (long id = from; id <= the_rig->last_event_id && rows < PAGE; id++, rows++) {
+        write_event(json, sizeof json, id);
         if (!stream_row(f, id, "metric", json)) return;
     }
-    if (stream_live(f) == STREAM_BEHIND || stream_last_id(f) < the_rig->last_event_id)
-        stream_when_drained(f, follow_drained, the_rig);
+    if (rows == PAGE || stream_live(f) == STREAM_BEHIND) stream_when_drained(f, follow_drained, the_rig);
 }
 
 static void follow_first(void *context)
@@ -207,10 +212,10 @@ struct publishing {
 static void publish_now(void *context)
 {
     struct publishing *p = context;
-    char json[256];
+    char json[8192];
     for (int i = 0; i < p->count; i++) {
         long id = ++p->rig->last_event_id;
-        snprintf(json, sizeof json, "{\"event\":%ld,\"padding\":\"%0100d\"}", id, 0);
+        write_event(json, sizeof json, id);
         stream_publish(p->rig->hub, "job", id, "metric", json);
     }
     free(p);
@@ -332,6 +337,7 @@ struct rig *rig_new(void)
     struct rig *rig = calloc(1, sizeof *rig);
     CHECK(rig);
     the_rig = rig;
+    rig->padding = 100;
     rig->config.allow_hosts = hosts;
     rig->config.app = rig;
     return rig;

@@ -21,6 +21,7 @@ struct rig {
     } queue[RIG_QUEUE];
     size_t first, count;
     bool leaves;
+    int padding; /* bytes in each event; up to 8000 */
     long last_event_id; /* events 1..last are "rows"; that thread's alone */
     atomic_int served, gone, timeouts, woken, stopped, broken, uploads;
     atomic_ulong uploaded_bytes;

@@ -257,31 +257,36 @@ static size_t mutate(char *bytes, size_t length, size_t room)
     return length;
 }
 
+/* The library overlooks an end that comes together with the last bytes; the deadlines of head and body catch that. */
 void test_five_thousand_mutated_requests_leave_the_server_answering(void)
 {
+    enum { ALL = 5000, AT_ONCE = 250 };
     check_time_limit(120);
     static struct raw_reply reply;
     static char bytes[1 << 20];
+    int fds[AT_ONCE];
     struct rig *rig = rig_new();
+    rig->config.head_ms = rig->config.body_grace_ms = rig->config.idle_ms = 300;
     rig_start(rig);
-    for (int i = 0; i < 5000; i++) {
-        size_t length, which = next_random(CASES);
-        if (cases[which].repeat > 1000) which = 0;
-        char *request = request_of(which, &length);
-        memcpy(bytes, request, length);
-        free(request);
-        length = mutate(bytes, length, 65536);
-        int fd = raw_connect(rig_port(rig));
-        raw_send(fd, bytes, length);
-        shutdown(fd, SHUT_WR);
-        raw_read(fd, 50, &reply);
-        if (!reply.closed && !reply.statuses[0]) raw_read(fd, 10000, &reply);
-        if (!reply.closed && !reply.statuses[0]) /* an answer or none, but an end */
-            check_fail(__FILE__, __LINE__, "request %d, %zu bytes, is left hanging, after \"%s\":\n%.*s", i, length, reply.statuses,
-                       (int)length, bytes);
-        CHECK(!strstr(reply.statuses, "500"));
-        close(fd);
-        if (i % 500 == 499) raw_still_answers(rig_port(rig));
+    for (int i = 0; i < ALL; i += AT_ONCE) {
+        for (int k = 0; k < AT_ONCE; k++) {
+            size_t length, which = next_random(CASES);
+            if (cases[which].repeat > 1000) which = 0;
+            char *request = request_of(which, &length);
+            memcpy(bytes, request, length);
+            free(request);
+            length = mutate(bytes, length, 65536);
+            fds[k] = raw_connect(rig_port(rig));
+            raw_send(fds[k], bytes, length);
+            shutdown(fds[k], SHUT_WR);
+        }
+        for (int k = 0; k < AT_ONCE; k++) { /* an answer or none, but an end */
+            raw_read(fds[k], 20000, &reply);
+            if (!reply.closed) check_fail(__FILE__, __LINE__, "request %d is left hanging, after \"%s\"", i + k, reply.statuses);
+            CHECK(!strstr(reply.statuses, "500"));
+            close(fds[k]);
+        }
+        raw_still_answers(rig_port(rig));
     }
     CHECK_INT(rig_stop(rig), 0);
 }
