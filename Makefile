@@ -140,6 +140,13 @@ check: deps
 	@TANDEM_BIN=$(CURDIR)/$(BIN) TANDEM_SAN=$(SAN) $(BIN)/tests -j $(J) $(if $(K),-k '$(K)')
 layers:
 	@tests/agree/layers.sh
+# libFuzzer targets (clang only): build/fuzz/fuzz_job_spec tests/vectors/job_spec/valid -max_total_time=60
+.PHONY: fuzz
+fuzz: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZERS))
+build/fuzz/%: tests/fuzz/%.c $(wildcard schema/base/*.[ch] schema/job/*.[ch] schema/api/api_table.[ch])
+	@mkdir -p $(@D)
+	$(Q)clang -std=c17 -D_GNU_SOURCE -DTANDEM_VERSION='"$(VERSION)"' -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	    -o $@ $(filter-out schema/api/api_call.c,$(filter %.c,$^)) $(L_BASE)
 demo: all
 	@TANDEM_BIN=$(CURDIR)/$(BIN) clients/curl/demo.sh
 bench: programs $(BENCH)

@@ -19,7 +19,7 @@ struct blob_upload;
 /* `on_room(context)`: after blob_piece took less than it was given, there is room again.
    `bytes_max`: more than that is ERR_TOO_LARGE at the end. */
 struct blob_upload *blob_begin(struct blob_store *b, uint64_t bytes_max, void (*on_room)(void *context), void *context);
-/* Copies a prefix into the upload's buffer (1 MiB) and returns its length; 0 = wait for on_room. Never waits. */
+/* Copies a prefix into the upload's buffer (256 KiB) and returns its length; 0 = wait for on_room. Never waits. */
 size_t blob_piece(struct blob_upload *u, const char *bytes, size_t length);
 /* The body is complete. done(context, OK, sha256, bytes) once the file is in its place and synced. `want_sha256` (hex; NULL or "" =
    any) differs: ERR_DIGEST. ERR_NO_SPACE, ERR_TOO_LARGE, ERR_IO. `u` is gone after this call. */

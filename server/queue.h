@@ -8,6 +8,8 @@
 #include "schema/base/sha256.h"
 #include "schema/base/uuid.h"
 #include "schema/job/job_spec.h"
+#include "schema/job/metric.h"
+#include "server/queue_job.h"
 #include "server/store.h"
 
 /* How to call: fill the operation's struct, call queue_OPERATION(q, &args, done, context).
@@ -56,21 +58,6 @@ int64_t queue_lease_ms(const struct queue *q);
 int64_t queue_heartbeat_ms(const struct queue *q); /* a quarter of the lease */
 
 /* ---- submit ------------------------------------------------------------------------------------------ */
-/* What the queue must know of a spec; the texts travel as they are. queue_job_of_spec (queue_spec.h) fills it. */
-struct queue_job {
-    const char *name, *project, *strategy; /* strategy word: filter of the list */
-    const char *tags_json;                 /* ["a","b"] */
-    const char *dataset;                   /* registered name; NULL for a path or a generator */
-    bool needs_data_path;                  /* only workers started with a --data-root may claim it */
-    const char *spec_json;                 /* resolved */
-    const char *loss_resolved_json;        /* may be NULL */
-    const char *warnings_json;             /* array; may be NULL */
-    char spec_hash[SHA256_HEX];
-    int priority, max_attempts;
-    int epochs;
-    double timeout_s;                      /* 0 = none */
-    int64_t memory_bytes;                  /* predicted peak; 0 = not known */
-};
 struct queue_submit {
     const struct queue_job *jobs;
     size_t count;                /* 1..1000, all or none, one transaction */
@@ -120,7 +107,7 @@ enum err queue_read_events(struct queue *q, const char *job_id, int64_t after, i
    or `after` when there was none; idle = the page was not full. */
 typedef void queue_event_row(void *context, int64_t event_id, const char *job_id, const char *kind, const char *data);
 enum err queue_each_event(struct queue *q, const char *job_id, int64_t after, int limit, queue_event_row *each, queue_done *done, void *context) MUST_USE;
-/* {"jobs": {"queued": n, ...}, "workers": {"alive": n, "known": n}, "oldest_queued_s": n} for /metrics and /readyz. */
+/* {"jobs": {"queued": n, ...}, "workers": {"alive": n}, "oldest_queued_s": n} for /metrics and /readyz. */
 enum err queue_counts(struct queue *q, queue_done *done, void *context) MUST_USE;
 
 /* ---- artifacts and data sets (the bytes are in blob.h) ---------------------------------------------------- */
@@ -179,19 +166,9 @@ struct queue_heartbeat {
 };
 /* {"lease_ms", "command", "deadline_ms"}; idle when the command is none. */
 enum err queue_heartbeat(struct queue *q, const struct queue_heartbeat *args, queue_done *done, void *context) MUST_USE;
-struct queue_series {
-    const char *name;      /* 1..64 bytes */
-    bool timing;           /* else a result: compared bit for bit when replayed */
-    bool by_epoch;         /* x: epoch, else step */
-    size_t count;
-    const int64_t *steps;
-    const double *values;  /* NaN and infinities welcome; -0 is kept as 0 */
-};
 struct queue_metrics {
     struct queue_lease lease;
-    int64_t seq;           /* from 1 within the attempt */
-    const struct queue_series *series;
-    size_t count;          /* 0..256 */
+    struct metric_batch *batch; /* its memory is taken when OK is returned: the batch is empty then. -0 is kept as 0 */
 };
 /* Reply without json. ERR_NONDETERMINISTIC: other content under a used seq. */
 enum err queue_metrics(struct queue *q, const struct queue_metrics *args, queue_done *done, void *context) MUST_USE;

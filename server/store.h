@@ -1,6 +1,7 @@
 /* store: the one thread that owns the one database connection; it takes commands, commits them together, then answers. */
 #ifndef SERVER_STORE_H
 #define SERVER_STORE_H
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,8 +33,10 @@ struct store_command {
     /* On the store thread, after the commit (or the failure): cheap, never waits, may post again; frees the command. */
     void (*done)(struct store_command *c, enum err e);
     enum store_priority priority;
-    enum err result;            /* the store's own */
-    struct store_command *next; /* the store's own */
+    /* the store's own */
+    enum err result, *waiter_result;
+    sem_t *waiter;
+    struct store_command *next;
 };
 
 struct store_settings {
@@ -66,7 +69,7 @@ enum err store_call(struct store *s, struct store_command *c) MUST_USE;
 const char *store_folder(const struct store *s);
 
 struct store_counters {
-    uint64_t commands, batches, failures, checkpoints;
+    uint64_t commands, batches, checkpoints;
     uint64_t batch_max;      /* most commands in one commit so far */
     uint64_t commit_ns;      /* in all */
     uint64_t waiting;        /* now */

@@ -121,13 +121,27 @@ static bool put_or_note(const struct setting *s, const char *text, const char *w
     return false;
 }
 
-/* A list in the environment is separated by commas; its copy lives as long as the program. */
+/* Copies of lists from the environment: kept, as values borrow from them until the end. */
+static struct kept {
+    struct kept *next;
+    char text[];
+} *kept_copies;
+
+static char *keep(const char *text)
+{
+    struct kept *k = malloc(sizeof *k + strlen(text) + 1);
+    assert(k);
+    k->next = kept_copies;
+    kept_copies = k;
+    return strcpy(k->text, text);
+}
+
+/* A list in the environment is separated by commas. */
 static bool put_environment(const struct setting *s, const char *text, void *values, struct err_note *note)
 {
     if (s->type != SETTING_LIST) return put_or_note(s, text, s->env, values, note);
-    char *copy = strdup(text), *rest = NULL;
-    assert(copy);
-    for (char *item = strtok_r(copy, ",", &rest); item; item = strtok_r(NULL, ",", &rest))
+    char *rest = NULL;
+    for (char *item = strtok_r(keep(text), ",", &rest); item; item = strtok_r(NULL, ",", &rest))
         if (!put_or_note(s, item, s->env, values, note)) return false;
     return true;
 }

@@ -11,9 +11,9 @@
    model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B G leaves: the gradient of each
                   sample, summed in a fixed tree + 2 for the copies a checkpoint makes)
    activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm, and its output: 2K in the encoder,
-                  2K + 2 in the decoder with the joined input, and half of it again for the gradients in flight)
+                  2K + 2 in the decoder with the joined input, and a quarter more for statistics and what a kernel lays out anew)
                   + B x s_0 x (inputs + (1 + G) logits, padded)
-   scratch      = T x 3 x the largest activation of one sample, and as much again for the kernels' own work
+   scratch      = T x 2 x the largest joined input of one sample (the gradients in flight), and as much again for the kernels' own work
    fixed        = 64 MiB for the program, its libraries and the pictures being read */
 #include "schema/job/job_memory.h"
 
@@ -106,11 +106,11 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
     for (int l = 0; l < m->levels; l++) {
         int64_t floats = pixels_at(spec, l) * pad(m->widths[l]);
         int64_t kept = l + 1 < m->levels ? 4 * k + 2 : 2 * k;
-        add(&activations, floats * FLOAT_BYTES, batch, kept + (kept + 1) / 2);
+        add(&activations, floats * FLOAT_BYTES, batch, kept + (kept + 3) / 4);
         if (2 * floats > largest) largest = 2 * floats;
     }
     add(&activations, pixels_at(spec, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out));
-    add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 6);
+    add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 4);
     add(&total, model.value, 1, 1);
     add(&total, activations.value, 1, 1);
     add(&total, scratch.value, 1, 1);

@@ -33,8 +33,12 @@ static struct err_note note;
 
 static enum settings_end read_words(int argc, const char *const *words)
 {
-    char *argv[16] = {0};
-    for (int i = 0; i < argc; i++) argv[i] = strdup(words[i]);
+    static char copies[16][64]; /* the values borrow from them */
+    char *argv[17] = {0};
+    for (int i = 0; i < argc; i++) {
+        snprintf(copies[i], sizeof copies[i], "%s", words[i]);
+        argv[i] = copies[i];
+    }
     return settings_read(&page, argc, argv, &v, &args, &note);
 }
 #define READ(...) read_words((int)(sizeof((const char *[]){"demo", __VA_ARGS__}) / sizeof(char *)), (const char *[]){"demo", __VA_ARGS__})

@@ -1,0 +1,390 @@
+/* blob: the file thread: takes full buffers from uploads, hashes and writes them, puts finished files in their place. */
+#include "server/blob.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "schema/base/clock.h"
+#include "schema/base/log.h"
+#include "schema/base/uuid.h"
+#include "server/must.h"
+
+/* Two buffers an upload: the library's thread fills one while the file thread writes the other. */
+enum { BUFFER_BYTES = 256 << 10, PATH_BYTES = 1024, RECENT_MAX = 1024, RECENT_MS = 600000 /* from rename to the row: never that long */ };
+
+struct blob_upload {
+    struct blob_store *store;
+    uint64_t bytes_max;
+    void (*on_room)(void *context);
+    void *room_context;
+    /* guarded by the store's mutex */
+    char *front;
+    size_t used;
+    bool queued, at_work, wants_room, finishing, aborted;
+    struct blob_upload *next;
+    /* the file thread's own */
+    char *back;
+    int fd;
+    char path[PATH_BYTES];
+    struct sha256 hash;
+    uint64_t bytes;
+    enum err error;
+    char want[SHA256_HEX];
+    blob_done *done;
+    void *done_context;
+};
+struct removal {
+    char sha256[SHA256_HEX];
+    struct removal *next;
+};
+struct blob_store {
+    char folder[PATH_BYTES - 128];
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t work, rest; /* something to do; an upload's work has ended */
+    bool closing;
+    struct blob_upload *first, **last;
+    struct removal *removals;
+    struct { /* arrived lately: their row may not be there yet, so nobody may take them for orphans. File thread's own */
+        char sha256[SHA256_HEX];
+        int64_t at_ms;
+    } recent[RECENT_MAX];
+    size_t recent_next;
+};
+
+static void path_of(const struct blob_store *b, const char *sha256, char path[PATH_BYTES])
+{
+    err_print(path, PATH_BYTES, "%s/blobs/sha256/%.2s/%s", b->folder, sha256, sha256);
+}
+
+static enum err errno_error(void)
+{
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_NO_SPACE : ERR_IO;
+}
+
+static bool sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && !fsync(fd);
+    if (fd >= 0) close(fd);
+    return ok;
+}
+
+/* ---- the file thread: one upload ------------------------------------------------------------------------ */
+static void write_back(struct blob_upload *u, size_t length)
+{
+    if (u->fd < 0 && !u->error) {
+        char id[UUID_TEXT];
+        uuid_new(id);
+        err_print(u->path, sizeof u->path, "%s/blobs/tmp/%s", u->store->folder, id);
+        u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (u->fd < 0) u->error = errno_error();
+    }
+    if (!u->error && u->bytes + length > u->bytes_max) u->error = ERR_TOO_LARGE;
+    for (size_t at = 0; at < length && !u->error;) {
+        ssize_t n = write(u->fd, u->back + at, length - at);
+        if (n > 0) at += (size_t)n;
+        else if (errno != EINTR) u->error = errno_error();
+    }
+    sha256_add(&u->hash, u->back, length);
+    u->bytes += length;
+}
+
+/* Synced, renamed, and the names synced, too: only then is it there. */
+static enum err put_in_place(struct blob_upload *u, const char *sha256)
+{
+    char path[PATH_BYTES], folder[PATH_BYTES], above[PATH_BYTES];
+    path_of(u->store, sha256, path);
+    err_print(above, sizeof above, "%s/blobs/sha256", u->store->folder);
+    err_print(folder, sizeof folder, "%s/%.2s", above, sha256);
+    if (fsync(u->fd)) return errno_error();
+    bool fresh = mkdir(folder, 0700) == 0;
+    if (!fresh && errno != EEXIST) return errno_error();
+    if (rename(u->path, path)) return errno_error();
+    u->path[0] = '\0';
+    return sync_folder(folder) && (!fresh || sync_folder(above)) ? OK : ERR_IO;
+}
+
+static void remember(struct blob_store *b, const char *sha256)
+{
+    err_print(b->recent[b->recent_next].sha256, SHA256_HEX, "%s", sha256);
+    b->recent[b->recent_next].at_ms = clock_mono_ms();
+    b->recent_next = (b->recent_next + 1) % RECENT_MAX;
+}
+
+static void free_upload(struct blob_upload *u)
+{
+    if (u->fd >= 0) close(u->fd);
+    if (u->path[0]) unlink(u->path);
+    free(u->front);
+    free(u->back);
+    free(u);
+}
+
+static void finish_upload(struct blob_upload *u)
+{
+    char sha256[SHA256_HEX] = "";
+    if (u->fd < 0) write_back(u, 0); /* an empty body is a file, too */
+    sha256_end_hex(&u->hash, sha256);
+    if (!u->error && u->want[0] && strcmp(u->want, sha256)) u->error = ERR_DIGEST;
+    if (!u->error) u->error = put_in_place(u, sha256);
+    if (!u->error) remember(u->store, sha256);
+    else log_warn("blob.refused", "error=%s bytes=%llu", err_word(u->error), (unsigned long long)u->bytes);
+    u->done(u->done_context, u->error, sha256, (int64_t)u->bytes);
+    free_upload(u);
+}
+
+/* With the mutex held; gives it back for the work. */
+static void work_on(struct blob_store *b, struct blob_upload *u)
+{
+    char *full = u->front;
+    size_t length = u->used;
+    bool finishing = u->finishing, room = u->wants_room;
+    u->front = u->back;
+    u->back = full;
+    u->used = 0;
+    u->wants_room = false;
+    u->queued = false;
+    u->at_work = true;
+    pthread_mutex_unlock(&b->mutex);
+    if (length) write_back(u, length);
+    if (finishing) finish_upload(u); /* nobody else knows it any more */
+    else if (room) u->on_room(u->room_context);
+    pthread_mutex_lock(&b->mutex);
+    if (finishing) return;
+    u->at_work = false;
+    if (u->aborted) free_upload(u);
+    pthread_cond_broadcast(&b->rest);
+}
+
+/* ---- the file thread: removals --------------------------------------------------------------------------- */
+static void remove_one(struct blob_store *b, const char *sha256)
+{
+    char path[PATH_BYTES];
+    int64_t now = clock_mono_ms();
+    for (size_t i = 0; i < RECENT_MAX; i++)
+        if (!strcmp(b->recent[i].sha256, sha256) && now - b->recent[i].at_ms < RECENT_MS) return; /* an orphan at worst: the next start finds it */
+    path_of(b, sha256, path);
+    if (unlink(path) && errno != ENOENT) log_warn("blob.remove", "path=%s error=\"%s\"", path, strerror(errno));
+}
+
+static void *file_main(void *context)
+{
+    struct blob_store *b = context;
+    pthread_mutex_lock(&b->mutex);
+    for (;;) {
+        struct blob_upload *u = b->first;
+        struct removal *r = b->removals;
+        if (u) {
+            if (!(b->first = u->next)) b->last = &b->first;
+            work_on(b, u);
+        } else if (r) {
+            b->removals = r->next;
+            pthread_mutex_unlock(&b->mutex);
+            remove_one(b, r->sha256);
+            free(r);
+            pthread_mutex_lock(&b->mutex);
+        } else if (b->closing) break;
+        else pthread_cond_wait(&b->work, &b->mutex);
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return NULL;
+}
+
+/* ---- open and close ---------------------------------------------------------------------------------------- */
+static void sweep(const char *folder)
+{
+    DIR *d = opendir(folder);
+    struct dirent *entry;
+    while (d && (entry = readdir(d)))
+        if (entry->d_name[0] != '.') unlinkat(dirfd(d), entry->d_name, 0);
+    if (d) closedir(d);
+}
+
+enum err blob_store_open(const char *folder, struct blob_store **out, struct err_note *note)
+{
+    static const char *const folders[] = {"", "/blobs", "/blobs/tmp", "/blobs/sha256"};
+    struct blob_store *b = must_calloc(1, sizeof *b);
+    char path[PATH_BYTES];
+    *out = NULL;
+    err_print(b->folder, sizeof b->folder, "%s", folder);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        err_print(path, sizeof path, "%s%s", b->folder, folders[i]);
+        if (mkdir(path, 0700) && errno != EEXIST) {
+            free(b);
+            return err_set(note, ERR_IO, path, "cannot make the folder: %s", strerror(errno));
+        }
+    }
+    err_print(path, sizeof path, "%s/blobs/tmp", b->folder);
+    sweep(path);
+    b->last = &b->first;
+    pthread_mutex_init(&b->mutex, NULL);
+    pthread_cond_init(&b->work, NULL);
+    pthread_cond_init(&b->rest, NULL);
+    if (pthread_create(&b->thread, NULL, file_main, b)) {
+        free(b);
+        return err_set(note, ERR_NO_MEMORY, "", "cannot start the file thread");
+    }
+    *out = b;
+    return OK;
+}
+
+void blob_store_close(struct blob_store *b)
+{
+    if (!b) return;
+    pthread_mutex_lock(&b->mutex);
+    b->closing = true;
+    pthread_cond_signal(&b->work);
+    pthread_mutex_unlock(&b->mutex);
+    pthread_join(b->thread, NULL);
+    pthread_mutex_destroy(&b->mutex);
+    pthread_cond_destroy(&b->work);
+    pthread_cond_destroy(&b->rest);
+    free(b);
+}
+
+/* ---- upload --------------------------------------------------------------------------------------------------- */
+struct blob_upload *blob_begin(struct blob_store *b, uint64_t bytes_max, void (*on_room)(void *context), void *context)
+{
+    struct blob_upload *u = must_calloc(1, sizeof *u);
+    u->store = b;
+    u->bytes_max = bytes_max;
+    u->on_room = on_room;
+    u->room_context = context;
+    u->fd = -1;
+    u->front = must_calloc(1, BUFFER_BYTES);
+    u->back = must_calloc(1, BUFFER_BYTES);
+    sha256_start(&u->hash);
+    return u;
+}
+
+static void enqueue(struct blob_store *b, struct blob_upload *u)
+{
+    if (u->queued) return;
+    u->queued = true;
+    u->next = NULL;
+    *b->last = u;
+    b->last = &u->next;
+    pthread_cond_signal(&b->work);
+}
+
+size_t blob_piece(struct blob_upload *u, const char *bytes, size_t length)
+{
+    struct blob_store *b = u->store;
+    pthread_mutex_lock(&b->mutex);
+    size_t room = BUFFER_BYTES - u->used, taken = length < room ? length : room;
+    memcpy(u->front + u->used, bytes, taken);
+    u->used += taken;
+    u->wants_room = taken < length;
+    if (u->used == BUFFER_BYTES || u->wants_room) enqueue(b, u); /* small pieces wait for more, or for the end */
+    pthread_mutex_unlock(&b->mutex);
+    return taken;
+}
+
+void blob_finish(struct blob_upload *u, const char *want_sha256, blob_done *done, void *context)
+{
+    struct blob_store *b = u->store;
+    pthread_mutex_lock(&b->mutex);
+    err_print(u->want, sizeof u->want, "%s", want_sha256 ? want_sha256 : "");
+    u->done = done;
+    u->done_context = context;
+    u->wants_room = false;
+    u->finishing = true;
+    enqueue(b, u);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static void unlink_from_queue(struct blob_store *b, struct blob_upload *u)
+{
+    struct blob_upload **at = &b->first;
+    while (*at && *at != u) at = &(*at)->next;
+    if (!*at) return;
+    *at = u->next;
+    for (b->last = &b->first; *b->last; b->last = &(*b->last)->next) {
+    }
+}
+
+void blob_abort(struct blob_upload *u)
+{
+    struct blob_store *b = u->store;
+    pthread_mutex_lock(&b->mutex);
+    assert(!u->finishing);
+    unlink_from_queue(b, u);
+    u->wants_room = false;
+    bool from_callback = u->at_work && pthread_equal(pthread_self(), b->thread);
+    u->aborted = from_callback; /* work_on frees it when the callback is over */
+    while (u->at_work && !from_callback) pthread_cond_wait(&b->rest, &b->mutex);
+    pthread_mutex_unlock(&b->mutex);
+    if (!from_callback) free_upload(u);
+}
+
+/* ---- download and the rest -------------------------------------------------------------------------------------- */
+enum err blob_open(struct blob_store *b, const char *sha256, int *fd, int64_t *bytes)
+{
+    char path[PATH_BYTES];
+    struct stat s;
+    *fd = -1;
+    if (!sha256_is_hex(sha256)) return ERR_NOT_FOUND;
+    path_of(b, sha256, path);
+    int f = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (f < 0) return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+    if (fstat(f, &s)) {
+        close(f);
+        return ERR_IO;
+    }
+    *fd = f;
+    *bytes = s.st_size;
+    return OK;
+}
+
+enum err blob_verify(struct blob_store *b, const char *sha256)
+{
+    char path[PATH_BYTES], found[SHA256_HEX];
+    if (!sha256_is_hex(sha256)) return ERR_NOT_FOUND;
+    path_of(b, sha256, path);
+    enum err e = sha256_hex_of_file(path, found, NULL);
+    return e ? e : strcmp(found, sha256) ? ERR_DIGEST : OK;
+}
+
+void blob_remove_later(struct blob_store *b, const char *sha256)
+{
+    struct removal *r = must_calloc(1, sizeof *r);
+    err_print(r->sha256, sizeof r->sha256, "%s", sha256);
+    pthread_mutex_lock(&b->mutex);
+    r->next = b->removals;
+    b->removals = r;
+    pthread_cond_signal(&b->work);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static void each_in(const char *folder, void (*each)(void *context, const char *sha256), void *context)
+{
+    DIR *d = opendir(folder);
+    struct dirent *entry;
+    while (d && (entry = readdir(d)))
+        if (sha256_is_hex(entry->d_name)) each(context, entry->d_name);
+    if (d) closedir(d);
+}
+
+void blob_each(struct blob_store *b, void (*each)(void *context, const char *sha256), void *context)
+{
+    char folder[PATH_BYTES];
+    for (int i = 0; i < 256; i++) {
+        err_print(folder, sizeof folder, "%s/blobs/sha256/%02x", b->folder, i);
+        each_in(folder, each, context);
+    }
+}
+
+int64_t blob_free_bytes(struct blob_store *b)
+{
+    struct statvfs v;
+    return statvfs(b->folder, &v) ? -1 : (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+}
