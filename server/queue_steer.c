@@ -38,7 +38,7 @@ static enum err cancel_rule(struct queue_call *c, struct store_db *db)
     struct job_row job;
     enum err e = queue_find_job(c, db, s->id, &job);
     if (e) return e;
-    bool asked = job.state == JOB_CANCELLED || (job.state == JOB_STOPPING && !strcmp(job.intent, "cancel"));
+    bool asked = c->reply.existed = job.state == JOB_CANCELLED || (job.state == JOB_STOPPING && !strcmp(job.intent, "cancel"));
     if (job.state == JOB_RUNNING) e = queue_ask_to_stop(c->queue, db, &job, "cancel", s->grace_ms, BY_USER);
     else if (job.state == JOB_STOPPING && !asked) { /* it was to pause: now it is to end */
         strcpy(job.intent, "cancel");

@@ -1,0 +1,26 @@
+/* submit: the body of a submit, read, checked and resolved: one job or an array of them, all or none. */
+#ifndef SERVER_SUBMIT_H
+#define SERVER_SUBMIT_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "schema/base/err.h"
+#include "schema/base/sha256.h"
+#include "server/queue.h"
+
+enum { SUBMIT_JOBS_MAX = 1000, SUBMIT_JOB_BYTES_MAX = 256 << 10 };
+struct submission {
+    struct queue_job *jobs;   /* their texts are owned here */
+    json_t *specs, *losses, *warnings; /* arrays, one entry a job: resolved spec, loss_resolved, [{code, pointer, detail}] */
+    size_t count;
+    bool is_array;
+    char body_sha256[SHA256_HEX];
+};
+
+struct submission *submission_new(void);
+void submission_free(struct submission *s);
+/* ERR_BAD_JSON, ERR_TOO_LARGE with a note; ERR_SPEC with every mistake in `errors`, pointers begin with the index in an array. */
+enum err submission_read(struct submission *s, const char *body, size_t length, struct err_list *errors, struct err_note *note) MUST_USE;
+/* The answer of ?dry_run=1: {dry_run, spec, spec_hash, loss_resolved, warnings}, or {dry_run, jobs[]}. New reference. */
+json_t *submission_dry_run(const struct submission *s);
+#endif
