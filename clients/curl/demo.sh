@@ -63,7 +63,7 @@ for k in "${!names[@]}"; do
 done
 
 say "4. Training"
-row='[.name, .state, (.phase // .reason // ""), "epoch \(.progress.epoch // 0)/\(.progress.epochs // 0)", "Dice \(.progress.score // "-" | tostring | .[0:6])", "ETA \(.progress.eta_s // 0 | floor) s"] | @tsv'
+row='[.name, .state, (.phase // .reason // ""), "epoch \(.progress.epoch // 0)/\(.progress.epochs // 0)", "Dice \(.latest["val/dice"] // "-" | tostring | .[0:6])", "alpha \(.latest["alpha"] // "-" | tostring | .[0:5])", "ETA \(.progress.eta_s // 0 | floor) s"] | @tsv'
 show() { for id in "${ids[@]}"; do curl -fsS "$url/v1/jobs/$id" | jq -r "$row"; done | column -t -s "$(printf '\t')"; }
 ended() { curl -fsS "$url/v1/jobs/$1" | jq -e '.state | IN("succeeded", "failed", "cancelled", "pruned")' >/dev/null; }
 for id in "${ids[@]}"; do
@@ -88,7 +88,7 @@ for k in "${!names[@]}"; do
     for name in $(curl -fsS "$url/v1/jobs/$id/artifacts" | jq -r '.artifacts[].name | select(startswith("checkpoint") | not)'); do
         curl -fsS -o "$to/$name" "$url/v1/jobs/$id/artifacts/$name"
     done
-    awk -F, 'NR > 1 && $1 == "val/dice" {print $2 + 1, $3}' "$to/metrics.csv" >"$to/val_dice.dat"
+    curl -fsS "$url/v1/jobs/$id/metrics?series=val/dice" | jq -r '.series[] | select(.name == "val/dice") | [.steps, .values] | transpose[] | "\(.[0] + 1) \(.[1])"' >"$to/val_dice.dat"
     plots+=("'$to/val_dice.dat' with linespoints linewidth 2 title '${names[k]//_/ }'")
 done
 gnuplot -e "set terminal svg size 900,480 font 'sans,13'; set output '$out/results/val_dice.svg'; set title 'Validation Dice'; set xlabel 'epoch';

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# parity: through curl, tandemd and two workers, trains the real sets with the four strategies and three seeds at the settings of
+# the PyTorch reference, and holds the mean best-epoch validation Dice against its figures minus 0.02.
+# usage: tests/bench/parity.sh [SET...]     SETs: isbi2012 chasedb1     SEEDS="1 2 3"   OUT=folder   EPOCHS=15
+# Data: TANDEM_DATA, else ../shared/data. Prints a Markdown table; exit 1 when a mean is below its bar.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bin=${TANDEM_BIN:-$PWD/build/plain/bin}
+top=${TANDEM_DATA:-../shared/data}
+out=${OUT:-/tmp/tandem-parity}
+seeds=${SEEDS:-1 2 3} epochs=${EPOCHS:-15}
+sets=("$@"); [ ${#sets[@]} -gt 0 ] || sets=(isbi2012 chasedb1)
+for set in "${sets[@]}"; do [ -d "$top/$set" ] || { echo "parity: no data set $top/$set (set TANDEM_DATA)" >&2; exit 2; }; done
+pids=()
+stop() { [ ${#pids[@]} -eq 0 ] || { kill "${pids[@]}" 2>/dev/null; wait "${pids[@]}" 2>/dev/null; } || true; }
+trap stop EXIT
+rm -rf "$out"; mkdir -p "$out"
+"$bin/tandemd" --data "$out/server" --port 0 --port-file "$out/port" 2>"$out/tandemd.log" & pids+=($!)
+until [ -s "$out/port" ]; do kill -0 "${pids[0]}"; sleep 0.1; done
+url=http://127.0.0.1:$(cat "$out/port")
+for n in 1 2; do
+    "$bin/tandem-worker" --server "$url" --name "parity-$n" --threads 1 --cache-dir "$out/cache" 2>"$out/worker-$n.log" & pids+=($!)
+done
+
+declare -A loss=(
+    [constant]='{"strategy": "constant", "alpha": 0.5'
+    [linear]='{"strategy": "scheduled", "alpha": {"points": [[0, 1], [1, 0]], "interp": "linear", "unit": "fraction"}'
+    [simultaneous]='{"strategy": "separate_optimizers", "optimizers": {"mode": "simultaneous", "dice": {"type": "adam", "lr": 1e-3}, "ce": {"type": "adam", "lr": 1e-4}}'
+    [alternating]='{"strategy": "separate_optimizers", "optimizers": {"mode": "alternating", "dice": {"type": "adam", "lr": 1e-3}, "ce": {"type": "adam", "lr": 1e-4}}')
+terms=', "dice": {"batch": false, "smooth_nr": 1e-6, "smooth_dr": 1e-6}}'
+strategies="constant linear simultaneous alternating"
+for set in "${sets[@]}"; do
+    tar -C "$top/$set" -cf "$out/$set.tar" .
+    curl -fsS -T "$out/$set.tar" "$url/v1/datasets/$set" >/dev/null
+    for seed in $seeds; do
+        for strategy in $strategies; do
+            jq -cn --arg name "$strategy-$seed" --arg set "$set" --argjson seed "$seed" --argjson epochs "$epochs" --argjson loss "${loss[$strategy]}$terms" '
+                {name: $name, dataset: $set, tags: [$set], seed: $seed, loss: $loss,
+                 model: {widths: [16, 32, 64, 128], down: "maxpool", norm: "instance", activation: "relu", conv_bias: true},
+                 training: {epochs: $epochs, steps_per_epoch: 20, batch: 4, patch: [128, 128]}, validation: {previews: 1}}' |
+                curl -fsS -d @- "$url/v1/jobs" | jq -r --arg set "$set" --arg strategy "$strategy" --argjson seed "$seed" \
+                '[.id, $set, $strategy, $seed] | @tsv' >>"$out/jobs.tsv"
+        done
+    done
+done
+
+while read -r id set strategy seed; do
+    until state=$(curl -fsS "$url/v1/jobs/$id?wait=25" | jq -r .state); [[ $state =~ ^(succeeded|failed|cancelled)$ ]]; do :; done
+    [ "$state" = succeeded ] || { curl -fsS "$url/v1/jobs/$id" | jq -c '{id, state, failure}' >&2; exit 1; }
+    curl -fsS "$url/v1/jobs/$id/metrics?series=val/,time/epoch_s" >"$out/$id.json"
+    # best epoch by val/dice, the classes at that epoch, the last epoch, seconds of the run
+    jq -r --arg set "$set" --arg strategy "$strategy" --arg seed "$seed" '(.series | map({(.name): .values}) | add) as $s
+        | $s["val/dice"] as $d | ($d | index(max)) as $at
+        | [$set, $strategy, $seed, $d[$at], $s["val/dice/0"][$at], $s["val/dice/1"][$at], $d[-1], ($s["time/epoch_s"] | add)]
+        | map(if type == "number" then . * 10000 | round / 10000 else . end) | @tsv' "$out/$id.json" >>"$out/results.tsv"
+    tail -1 "$out/results.tsv" >&2
+done <"$out/jobs.tsv"
+
+echo "| set | strategy | best val Dice, seeds | mean | reference | class 0 mean (reference) | class 1 mean (reference) | last epoch mean | s per run |"
+echo "|---|---|---|---|---|---|---|---|---|"
+awk -F'\t' 'NR == FNR {if ($0 !~ /^#/) {ref[$1, $2] = $3; r0[$1, $2] = $4; r1[$1, $2] = $5}; next}
+    {k = $1 SUBSEP $2; if (!(k in n)) order[++count] = k; n[k]++; seeds[k] = seeds[k] (n[k] > 1 ? ", " : "") $4
+     best[k] += $4; c0[k] += $5; c1[k] += $6; last[k] += $7; s[k] += $8}
+    END {for (i = 1; i <= count; i++) {k = order[i]; split(k, w, SUBSEP); m = n[k]
+        low = best[k] / m < ref[k] - 0.02 || (w[1] == "isbi2012" && (c0[k] / m < r0[k] - 0.02 || c1[k] / m < r1[k] - 0.02))
+        printf "| %s | %s | %s | %.4f%s | %.4f | %.4f (%.4f) | %.4f (%.4f) | %.4f | %.0f |\n", w[1], w[2], seeds[k], best[k] / m, low ? " BELOW" : "", ref[k],
+            c0[k] / m, r0[k], c1[k] / m, r1[k], last[k] / m, s[k] / m; bad += low}
+        exit bad > 0}' tests/vectors/reference_results.tsv "$out/results.tsv"
