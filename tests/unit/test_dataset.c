@@ -129,6 +129,12 @@ void test_dataset_refusals_name_file_value_count_and_sizes(void)
     struct err_note note;
     CHECK(dataset_load("colour", 0, &set, &note) == OK); /* grey stored as RGB */
     CHECK_INT(set.splits[SPLIT_TRAIN].images[0].u8[11], 11);
+    struct dataset_image alone;
+    CHECK(dataset_image_read("colour/a.png", 1, &alone, &note) == OK); /* the same pixels without a mask */
+    CHECK(!memcmp(alone.u8, set.splits[SPLIT_TRAIN].images[0].u8, 12) && !memcmp(alone.table, set.splits[SPLIT_TRAIN].images[0].table, 1024));
+    dataset_image_free(&alone);
+    CHECK(dataset_image_read("colour/ma.png", 3, &alone, &note) == ERR_DATA);
+    CHECK_TEXT(note.detail, "colour/ma.png: 1 channel; the model takes 3: store it as RGB");
     dataset_free(&set);
     CHECK(dataset_load("colour", 30, &set, &note) == ERR_NO_MEMORY);
     CHECK_TEXT(note.detail, "b.png: with this image the data set holds 32 bytes; the limit is 30");

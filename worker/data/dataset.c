@@ -40,7 +40,7 @@ static void free_pixels(struct dataset_image *image)
     image->row_foreground = NULL;
 }
 
-static void free_image(struct dataset_image *image)
+void dataset_image_free(struct dataset_image *image)
 {
     free_pixels(image);
     free(image->class_pixels);
@@ -48,27 +48,17 @@ static void free_image(struct dataset_image *image)
     *image = (struct dataset_image){0};
 }
 
-/* Takes all that an image holds; on failure what was taken is freed by free_image. */
-static enum err take_memory(struct dataset_image *image, const struct dataset *set, const char *id, const struct image *from)
+static enum err take_planes(struct dataset_image *image, const struct image *from)
 {
     size_t plane = (size_t)from->width * from->height;
     *image = (struct dataset_image){.height = from->height, .width = from->width};
-    image->id = strdup(id);
-    image->classes = malloc(plane);
-    image->class_pixels = calloc(set->num_classes, sizeof *image->class_pixels);
-    image->row_foreground = calloc((size_t)from->height + 1, sizeof *image->row_foreground);
-    int failed = !image->id || !image->classes || !image->class_pixels || !image->row_foreground;
     if (from->u8) {
-        image->u8 = malloc(plane * set->channels);
-        image->table = malloc(set->channels * sizeof *image->table);
-        failed |= !image->u8 || !image->table;
-    } else {
-        image->u16 = malloc(plane * set->channels * sizeof *image->u16);
-        failed |= !image->u16;
+        image->u8 = malloc(plane * from->channels);
+        image->table = malloc(from->channels * sizeof *image->table);
+        return image->u8 && image->table ? OK : ERR_NO_MEMORY;
     }
-    if (!failed) return OK;
-    free_image(image);
-    return ERR_NO_MEMORY;
+    image->u16 = malloc(plane * from->channels * sizeof *image->u16);
+    return image->u16 ? OK : ERR_NO_MEMORY;
 }
 
 static void copy_planes(struct dataset_image *to, const struct image *from)
@@ -101,6 +91,33 @@ static int measure(struct dataset_image *image, unsigned c)
     return spread == 0;
 }
 
+enum err dataset_image_make(const struct image *from, struct dataset_image *image)
+{
+    assert(from->channels <= MANIFEST_CHANNELS_MAX);
+    enum err e = take_planes(image, from);
+    if (e) {
+        dataset_image_free(image);
+        return e;
+    }
+    copy_planes(image, from);
+    image->uniform = 1;
+    for (unsigned c = 0; c < from->channels; c++) image->uniform &= measure(image, c);
+    return OK;
+}
+
+/* What belongs to a mask, beside dataset_image_make. */
+static enum err take_classes(struct dataset_image *image, unsigned num_classes, const char *id, const uint8_t *classes)
+{
+    size_t plane = (size_t)image->width * image->height;
+    image->id = strdup(id);
+    image->classes = malloc(plane);
+    image->class_pixels = calloc(num_classes, sizeof *image->class_pixels);
+    image->row_foreground = calloc((size_t)image->height + 1, sizeof *image->row_foreground);
+    if (!image->id || !image->classes || !image->class_pixels || !image->row_foreground) return ERR_NO_MEMORY;
+    memcpy(image->classes, classes, plane);
+    return OK;
+}
+
 static void count_classes(struct dataset_image *image, unsigned num_classes)
 {
     const uint8_t *at = image->classes;
@@ -131,13 +148,13 @@ static enum err append(struct dataset_split *split, const struct dataset_image *
     return OK;
 }
 
-static void add_counts(struct dataset *set, struct dataset_split *split, const struct dataset_image *image, int uniform)
+static void add_counts(struct dataset *set, struct dataset_split *split, const struct dataset_image *image)
 {
     size_t plane = (size_t)image->height * image->width;
     for (unsigned k = 0; k < set->num_classes; k++) split->class_pixels[k] += image->class_pixels[k];
     split->ignored_pixels += image->ignored_pixels;
     split->pixels += plane;
-    set->uniform_images += uniform != 0;
+    set->uniform_images += image->uniform != 0;
     set->empty_masks += image->row_foreground[image->height] == 0;
     if (!set->counts_only) set->bytes += plane * (1 + set->channels * (image->u16 ? 2u : 1u));
 }
@@ -147,19 +164,17 @@ enum err dataset_add(struct dataset *set, enum manifest_split split, const char 
 {
     assert(split != SPLIT_NONE && pixels->channels == set->channels);
     struct dataset_image image;
-    enum err e = take_memory(&image, set, id, pixels);
-    if (e) return e;
-    copy_planes(&image, pixels);
-    memcpy(image.classes, classes, (size_t)image.height * image.width);
-    int uniform = 1;
-    for (unsigned c = 0; c < set->channels; c++) uniform &= measure(&image, c);
-    count_classes(&image, set->num_classes);
-    e = append(&set->splits[split], &image);
+    enum err e = dataset_image_make(pixels, &image);
+    if (!e) e = take_classes(&image, set->num_classes, id, classes);
+    if (!e) {
+        count_classes(&image, set->num_classes);
+        e = append(&set->splits[split], &image);
+    }
     if (e) {
-        free_image(&image);
+        dataset_image_free(&image);
         return e;
     }
-    add_counts(set, &set->splits[split], &image, uniform);
+    add_counts(set, &set->splits[split], &image);
     if (set->counts_only) free_pixels(&set->splits[split].images[set->splits[split].count - 1]);
     return OK;
 }
@@ -184,7 +199,7 @@ void dataset_free(struct dataset *set)
 {
     for (unsigned s = 0; s < 2; s++) {
         struct dataset_split *split = &set->splits[s];
-        for (size_t i = 0; i < split->count; i++) free_image(&split->images[i]);
+        for (size_t i = 0; i < split->count; i++) dataset_image_free(&split->images[i]);
         free(split->images);
         free(split->class_pixels);
         free(split->with_foreground);

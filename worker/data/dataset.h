@@ -7,7 +7,8 @@
    always by the same float expression
        ((float)raw - mean[c]) / divisor[c]        mean, divisor = std + 1e-6 over all pixels of the image, per channel
    so that keeping them raw is bit-identical to keeping floats, at a quarter of the memory. Sums are exact integers,
-   divided in double and rounded once to float (numpy adds floats pairwise: the two agree to about 1e-6 relative). */
+   divided in double and rounded once to float: within 2e-6 of the formula in double on the real sets. (The PyTorch
+   reference sums in float, which moves its own colour values by up to 0.03.) */
 struct dataset_image {
     char *id;
     uint32_t height, width;
@@ -19,6 +20,7 @@ struct dataset_image {
     uint64_t *row_foreground; /* [height + 1]: foreground pixels (class >= 1, not ignored) in the rows above y */
     uint64_t *class_pixels;   /* [num_classes] */
     uint64_t ignored_pixels;
+    int uniform; /* every pixel alike */
 };
 
 struct dataset_split {
@@ -66,6 +68,15 @@ enum err dataset_start(struct dataset *set, const char *name, unsigned channels,
 enum err dataset_add(struct dataset *set, enum manifest_split split, const char *id, const struct image *pixels,
                      const uint8_t *classes) MUST_USE;
 enum err dataset_finish(struct dataset *set) MUST_USE;
+
+/* One picture alone, without a mask, for prediction: `classes` and all counts stay empty. A picture of other than
+   `channels` channels is ERR_DATA, except grey stored as RGB where one is wanted. The caller frees. */
+enum err dataset_image_read(const char *path, unsigned channels, struct dataset_image *image,
+                            struct err_note *note) MUST_USE;
+void dataset_image_free(struct dataset_image *image); /* may be called twice, and on {0} */
+
+/* Makes such an image of decoded pixels (all their channels are kept); the loader's own step. ERR_NO_MEMORY. */
+enum err dataset_image_make(const struct image *from, struct dataset_image *image) MUST_USE;
 
 /* The normalised value of channel c at position `at` = y*width + x. */
 static inline float dataset_value(const struct dataset_image *image, unsigned c, size_t at)

@@ -5,16 +5,28 @@
 #include "worker/data/dataset.h"
 #include "worker/data/image_file.h"
 
-/* A picture in the number of channels that the manifest promises. A grey picture stored as RGB counts as grey. */
-static enum err read_picture(int folder, const char *path, unsigned channels, struct image *image, struct err_note *note)
+/* Brings a picture to the number of channels that `who` wants, or frees it and complains. A grey picture stored as RGB
+   counts as grey. */
+static enum err fit_channels(struct image *image, const char *path, unsigned channels, const char *who, struct err_note *note)
 {
-    enum err e = image_read_beneath(folder, path, IMAGE_PICTURE, image, note);
-    if (e || image->channels == channels) return e;
-    if (channels == 1 && image_drop_equal_channels(image)) return OK;
-    e = err_set(note, ERR_DATA, path, "%s: %u channel%s; dataset.json says channels is %u%s", path, image->channels,
-                image->channels == 1 ? "" : "s that differ", channels, image->channels == 1 ? ": store it as RGB" : "");
+    if (image->channels == channels || (channels == 1 && image_drop_equal_channels(image))) return OK;
+    enum err e = err_set(note, ERR_DATA, path, "%s: %u channel%s; %s %u%s", path, image->channels,
+                         image->channels == 1 ? "" : "s that differ", who, channels,
+                         image->channels == 1 ? ": store it as RGB" : "");
     image_free(image);
     return e;
+}
+
+enum err dataset_image_read(const char *path, unsigned channels, struct dataset_image *image, struct err_note *note)
+{
+    struct image picture;
+    *image = (struct dataset_image){0};
+    enum err e = image_read(path, IMAGE_PICTURE, &picture, note);
+    if (!e) e = fit_channels(&picture, path, channels, "the model takes", note);
+    if (e) return e;
+    e = dataset_image_make(&picture, image);
+    image_free(&picture);
+    return e ? err_set(note, e, path, "%s: no memory to keep it", path) : OK;
 }
 
 struct pair {
@@ -35,7 +47,8 @@ static enum err read_pair(int folder, const struct manifest *manifest, const str
                           struct err_note *note)
 {
     *pair = (struct pair){0};
-    enum err e = read_picture(folder, item->image, manifest->channels, &pair->picture, note);
+    enum err e = image_read_beneath(folder, item->image, IMAGE_PICTURE, &pair->picture, note);
+    if (!e) e = fit_channels(&pair->picture, item->image, manifest->channels, "dataset.json says channels is", note);
     if (!e) e = image_read_beneath(folder, item->mask, IMAGE_MASK, &pair->mask, note);
     if (e) return e;
     const struct image *p = &pair->picture, *m = &pair->mask;
