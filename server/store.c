@@ -95,6 +95,7 @@ static void free_reserve(struct store *s)
     bool had = !s->counters.low_space && s->settings.reserve_bytes > 0;
     s->counters.low_space = true;
     pthread_mutex_unlock(&s->mutex);
+    s->reserve_at_ms = clock_mono_ms();
     if (had) store_reserve_free(s->settings.folder);
     log_error("store.no_space", "folder=%s reserve=%s", s->settings.folder, had ? "given back" : "gone already");
 }
