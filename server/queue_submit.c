@@ -73,12 +73,14 @@ static enum err find_dataset(struct submit *s, struct store_db *db, size_t i)
 
 static enum err insert(struct submit *s, struct store_db *db, size_t i, int64_t now_ms)
 {
-    struct job_row job;
+    struct job_row job = {0}; /* as much of it as its first event and its view need */
     const struct queue_job *spec = &s->jobs[i];
-    enum err e = store_job_insert(db, spec, s->made[i].id, s->made[i].dataset, s->token_id, now_ms, &s->made[i].number);
-    if (!e) e = store_job_text_insert(db, s->made[i].number, spec);
-    if (!e) e = store_job_get(db, s->made[i].number, &job);
-    if (!e) e = queue_note(db, &job, "state", "{\"state\":\"queued\",\"from\":\"\",\"attempt\":0}", NULL);
+    enum err e = store_job_insert(db, spec, s->made[i].id, s->made[i].dataset, s->token_id, now_ms, &job.number);
+    s->made[i].number = job.number;
+    memcpy(job.id, s->made[i].id, sizeof job.id);
+    if (!e) e = store_job_text_insert(db, job.number, spec);
+    if (!e) e = store_event_add(db, &job, "state", "{\"state\":\"queued\",\"from\":\"\",\"attempt\":0}", NULL, now_ms, &job.version);
+    if (!e) e = store_job_set_version(db, job.number, job.version);
     if (e) return e;
     store_event_claimable(db);
     if (i) e = buf_text(&s->call.body, ",");

@@ -80,6 +80,12 @@ enum err store_job_text_insert(struct store_db *db, int64_t number, const struct
     return store_run(db, sql, NULL, "ittt", number, job->spec_json, job->loss_resolved_json, job->warnings_json);
 }
 
+enum err store_job_set_version(struct store_db *db, int64_t number, int64_t version)
+{
+    static const char sql[] = "UPDATE job SET version = ? WHERE number = ?";
+    return store_run(db, sql, NULL, "ii", version, number);
+}
+
 enum err store_job_find(struct store_db *db, const char *id, struct job_row *row)
 {
     static const char sql[] = "SELECT" COLUMNS "FROM job j WHERE j.id = ?";

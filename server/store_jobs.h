@@ -34,6 +34,7 @@ struct job_row {
 enum err store_job_insert(struct store_db *db, const struct queue_job *job, const char *id, int64_t dataset, const char *token_id,
                           int64_t now_ms, int64_t *number) MUST_USE;
 enum err store_job_text_insert(struct store_db *db, int64_t number, const struct queue_job *job) MUST_USE;
+enum err store_job_set_version(struct store_db *db, int64_t number, int64_t version) MUST_USE; /* nothing else changed */
 enum err store_job_find(struct store_db *db, const char *id, struct job_row *row) MUST_USE; /* ERR_NOT_FOUND */
 enum err store_job_get(struct store_db *db, int64_t number, struct job_row *row) MUST_USE;
 enum err store_job_save(struct store_db *db, const struct job_row *row) MUST_USE; /* every field but the key */

@@ -79,7 +79,7 @@ enum err store_metric_append(struct store_db *db, int64_t job, int64_t attempt, 
 
 enum err store_metric_latest(struct store_db *db, int64_t job, struct buf *to)
 {
-    static const char sql[] = "SELECT name, last_value FROM series WHERE job = ? AND last_step IS NOT NULL ORDER BY number";
+    static const char sql[] = "SELECT name, last_value FROM series WHERE job = ? AND last_step IS NOT NULL ORDER BY name";
     sqlite3_stmt *st = store_query(db, sql, "i", job);
     enum err e = OK;
     bool first = true;

@@ -1,5 +1,6 @@
 -- Jobs, their attempts, and the one table of events that history, audit and live streams are read from.
 -- Texts marked JSON are written by our own serialiser (json_valid is not allowed in a CHECK of an untrusted schema).
+-- Words are chains of OR: SQLite makes a table in memory for every IN of a CHECK, which made a submit three times as dear.
 -- Times: *_at_ms since the epoch, only shown. *_mono_ms on the boot clock, armed anew at every start of the daemon.
 
 CREATE TABLE worker (
@@ -52,14 +53,13 @@ CREATE TABLE job (                                    -- narrow: lists walk it; 
   memory_bytes      INTEGER NOT NULL DEFAULT 0,       -- predicted peak; 0 = not known
   spec_hash         TEXT NOT NULL,                    -- jobs with the same one train the same thing
   token_id          TEXT NOT NULL,                    -- who submitted
-  state             TEXT NOT NULL CHECK (state IN
-                    ('pending', 'queued', 'running', 'stopping', 'paused', 'succeeded', 'failed', 'cancelled', 'pruned')),
-  reason            TEXT NOT NULL DEFAULT '' CHECK (reason IN
-                    ('', 'backoff', 'quota', 'after', 'scheduled')), -- why pending
-  phase             TEXT NOT NULL DEFAULT '' CHECK (phase IN
-                    ('', 'staging', 'tuning', 'training', 'evaluating', 'uploading')),
-  intent            TEXT NOT NULL DEFAULT '' CHECK (intent IN
-                    ('', 'cancel', 'pause', 'preempt', 'prune', 'timeout')), -- what its worker is told while stopping
+  state             TEXT NOT NULL CHECK (state = 'pending' OR state = 'queued' OR state = 'running' OR state = 'stopping' OR state = 'paused' OR
+                    state = 'succeeded' OR state = 'failed' OR state = 'cancelled' OR state = 'pruned'),
+  reason            TEXT NOT NULL DEFAULT '' CHECK (reason = '' OR reason = 'backoff' OR reason = 'quota' OR reason = 'after' OR reason = 'scheduled'), -- why pending
+  phase             TEXT NOT NULL DEFAULT '' CHECK (phase = '' OR phase = 'staging' OR phase = 'tuning' OR phase = 'training' OR phase = 'evaluating' OR
+                    phase = 'uploading'),
+  intent            TEXT NOT NULL DEFAULT '' CHECK (intent = '' OR intent = 'cancel' OR intent = 'pause' OR intent = 'preempt' OR intent = 'prune' OR
+                    intent = 'timeout'), -- what its worker is told while stopping
   deadline_mono_ms  INTEGER,                          -- of stopping: then the server closes the attempt
   deadline_ms       INTEGER NOT NULL DEFAULT 0,       -- the same as a duration, to arm it again
   backoff_mono_ms   INTEGER,                          -- of pending: then it is queued
@@ -76,16 +76,17 @@ CREATE TABLE job (                                    -- narrow: lists walk it; 
   eta_s             REAL,
   checkpoint_step   INTEGER,                          -- of checkpoint-last
   nondeterministic  INTEGER NOT NULL DEFAULT 0 CHECK (nondeterministic IN (0, 1)),
-  failure_class     TEXT NOT NULL DEFAULT '' CHECK (failure_class IN
-                    ('', 'spec_error', 'data_error', 'diverged', 'timeout', 'no_progress', 'worker_lost', 'out_of_memory',
-                     'no_space', 'poison', 'internal')),
+  failure_class     TEXT NOT NULL DEFAULT '' CHECK (failure_class = '' OR failure_class = 'spec_error' OR failure_class = 'data_error' OR
+                    failure_class = 'diverged' OR failure_class = 'timeout' OR failure_class = 'no_progress' OR
+                    failure_class = 'worker_lost' OR failure_class = 'out_of_memory' OR failure_class = 'no_space' OR
+                    failure_class = 'poison' OR failure_class = 'internal'),
   failure_message   TEXT NOT NULL DEFAULT '',
   log_bytes         INTEGER NOT NULL DEFAULT 0,
   metric_points     INTEGER NOT NULL DEFAULT 0,
   created_at_ms     INTEGER NOT NULL,
   started_at_ms     INTEGER,                          -- of the first attempt
   finished_at_ms    INTEGER,
-  CHECK ((finished_at_ms IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled', 'pruned'))),
+  CHECK ((finished_at_ms IS NOT NULL) = (state = 'succeeded' OR state = 'failed' OR state = 'cancelled' OR state = 'pruned')),
   CHECK ((backoff_mono_ms IS NOT NULL) = (state = 'pending' AND reason = 'backoff')),
   CHECK ((deadline_mono_ms IS NOT NULL) = (state = 'stopping'))
 ) STRICT;
@@ -115,8 +116,8 @@ CREATE TABLE attempt (
   started_at_ms     INTEGER NOT NULL,
   started_mono_ms   INTEGER NOT NULL,
   ended_at_ms       INTEGER,
-  outcome           TEXT CHECK (outcome IN
-                    ('succeeded', 'failed', 'cancelled', 'paused', 'preempted', 'released', 'pruned', 'lost')),
+  outcome           TEXT CHECK (outcome = 'succeeded' OR outcome = 'failed' OR outcome = 'cancelled' OR outcome = 'paused' OR
+                    outcome = 'preempted' OR outcome = 'released' OR outcome = 'pruned' OR outcome = 'lost'),
   end_state         TEXT,                             -- of the job right after: what a repeated finish is answered
   failure_class     TEXT NOT NULL DEFAULT '',
   failure_message   TEXT NOT NULL DEFAULT '',

@@ -45,7 +45,7 @@ CREATE TABLE log_batch (
 CREATE TABLE artifact (
   job               INTEGER NOT NULL REFERENCES job(number),
   name              TEXT NOT NULL,
-  kind              TEXT NOT NULL CHECK (kind IN ('checkpoint', 'model', 'preview', 'curve', 'other')),
+  kind              TEXT NOT NULL CHECK (kind = 'checkpoint' OR kind = 'model' OR kind = 'preview' OR kind = 'curve' OR kind = 'other'),
   sha256            TEXT NOT NULL REFERENCES blob(sha256),
   bytes             INTEGER NOT NULL,
   attempt           INTEGER NOT NULL,

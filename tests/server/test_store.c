@@ -400,39 +400,34 @@ void test_store_words_of_the_schema_are_those_of_job_state_tbl(void)
     for (const struct embedded_file *f = embedded_files; f->path; f++)
         if (!strcmp(f->path, "schema/sql/0001_job.sql")) snprintf(sql, sizeof sql, "%s", (const char *)f->bytes);
     CHECK(*sql);
-    const struct {
-        const char *after;
-        const char *(*word)(int);
-    } *unused = NULL;
-    (void)unused;
     int found = 0;
     for (int i = 0; i < JOB_STATE_COUNT; i++) {
         snprintf(quoted, sizeof quoted, "'%s'", job_state_word((enum job_state)i));
-        CHECK_HAS(strstr(sql, "CHECK (state IN"), quoted);
+        CHECK_HAS(strstr(sql, "CHECK (state ="), quoted);
     }
     for (int i = 1; i < PHASE_COUNT; i++) {
         snprintf(quoted, sizeof quoted, "'%s'", job_phase_word((enum job_phase)i));
-        CHECK_HAS(strstr(sql, "CHECK (phase IN"), quoted);
+        CHECK_HAS(strstr(sql, "CHECK (phase ="), quoted);
     }
     for (int i = 1; i < FAILURE_COUNT; i++) {
         snprintf(quoted, sizeof quoted, "'%s'", job_failure_word((enum job_failure)i));
-        CHECK_HAS(strstr(sql, "CHECK (failure_class IN"), quoted);
+        CHECK_HAS(strstr(sql, "CHECK (failure_class ="), quoted);
     }
     for (int i = 1; i < REASON_COUNT; i++) {
         const char *word = job_reason_word((enum job_reason)i);
         snprintf(quoted, sizeof quoted, "'%s'", word);
         if (!strcmp(word, reasons[0]) || !strcmp(word, reasons[1])) found++;
-        else CHECK_HAS(strstr(sql, "CHECK (reason IN"), quoted);
+        else CHECK_HAS(strstr(sql, "CHECK (reason ="), quoted);
     }
     CHECK_INT(found, 2);
-    for (const char *p = strstr(sql, "CHECK (state IN"); *p != ')'; p++) { /* and no word more */
+    for (const char *p = strstr(sql, "CHECK (state ="); *p != ')'; p++) { /* and no word more */
         char word[24];
         if (*p == '\'' && sscanf(p, "'%23[a-z_]'", word) == 1) {
             CHECK(job_state_of_word(word) >= 0);
             p = strchr(p + 1, '\'');
         }
     }
-    CHECK_HAS(sql, "state IN ('succeeded', 'failed', 'cancelled', 'pruned')");
+    CHECK_HAS(sql, "(state = 'succeeded' OR state = 'failed' OR state = 'cancelled' OR state = 'pruned')");
     for (int i = 0; i < JOB_STATE_COUNT; i++)
         CHECK_INT(job_state_is_end((enum job_state)i), strstr("succeeded failed cancelled pruned", job_state_word((enum job_state)i)) != NULL);
 }
@@ -470,37 +465,39 @@ void test_store_refuses_when_its_queue_is_full_and_answers_what_it_took(void)
 }
 
 /* ---- many rows ------------------------------------------------------------------------------------------------------------- */
+static const char many_jobs[] =
+    "BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+    " INSERT INTO job(number, id, name, project, tags, strategy, spec_hash, token_id, state, priority, max_attempts, created_at_ms)"
+    " SELECT i, printf('0198c0de-0000-7000-8000-%012d', i), 'n', CASE i % 2 WHEN 1 THEN 'p' ELSE 'q' END, '[\"a\"]', 'constant', '', '', 'queued', 0, 1, i FROM n;"
+    "INSERT INTO job_text(job, spec) SELECT number, '{\"dataset\":{\"path\":\"x\"}, \"notes\":\"' || hex(zeroblob(50)) || '\"}' FROM job;"
+    "INSERT INTO event(at_ms, job, kind, data) SELECT 0, number, 'state', '{}' FROM job; COMMIT";
+
 void test_store_lists_a_page_of_a_hundred_thousand_jobs_quickly(void)
 {
-    enum { BATCH = 1000, JOBS = 100000 };
     struct shop s;
     struct answer a;
-    static struct queue_job jobs[BATCH];
+    sqlite3 *db;
     int64_t worst_ns = 0;
-    check_time_limit(120);
     shop_open(&s, NULL);
-    for (int i = 0; i < BATCH; i++) {
-        jobs[i] = (struct queue_job){.name = "n", .project = i % 2 ? "p" : "q", .strategy = "constant", .tags_json = "[\"a\"]", .spec_json = "{\"dataset\":{\"path\":\"x\"}}", .max_attempts = 1};
-    }
-    for (int i = 0; i < JOBS / BATCH; i++) {
-        CHECK_INT(ASK(a, queue_submit(s.q, &(struct queue_submit){.jobs = jobs, .count = BATCH}, answer_done, &a)), OK);
-        answer_free(&a);
-    }
+    shop_close(&s);
+    CHECK_INT(sqlite3_open("shop/tandem.db", &db), SQLITE_OK);
+    CHECK_INT(sqlite3_exec(db, many_jobs, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    int64_t start = clock_mono_ns();
+    shop_open(&s, NULL);
+    int64_t open_ns = clock_mono_ns() - start;
     static const struct queue_list lists[] = {
         {.limit = 100}, {.limit = 100, .states = "queued"}, {.limit = 100, .states = "running"}, {.limit = 100, .project = "p"},
         {.limit = 100, .states = "queued,running"}, {.limit = 100, .cursor = 50000}, {.limit = 100, .strategy = "constant", .tag = "a"}};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        int64_t start = clock_mono_ns();
+        start = clock_mono_ns();
         CHECK_INT(ASK(a, queue_list(s.q, &lists[i], answer_done, &a)), OK);
         int64_t took = clock_mono_ns() - start;
         CHECK_INT(json_array_size(json_object_get(a.json, "jobs")), i == 2 ? 0 : 100);
         if (took > worst_ns) worst_ns = took;
         answer_free(&a);
     }
-    int64_t start = clock_mono_ns();
-    shop_close(&s);
-    shop_open(&s, NULL);
-    printf("slowest page of 100,000 jobs: %.1f ms; restart: %.0f ms\n", (double)worst_ns / 1e6, (double)(clock_mono_ns() - start) / 1e6);
+    printf("slowest page of 100,000 jobs: %.1f ms; start with the check of all of them: %.0f ms\n", (double)worst_ns / 1e6, (double)open_ns / 1e6);
     CHECK(worst_ns < 250000000); /* ten times what an idle machine takes: a walk through all rows takes longer */
     shop_close(&s);
 }
