@@ -1,0 +1,152 @@
+/* command_learn: strategies, alpha and worker: what there is to choose, how alpha moves, who works. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/cli/command.h"
+#include "schema/base/json_fields.h"
+#include "schema/job/job_spec_json.h"
+
+enum { RETRY_MS = 30000, CURVE_COLUMNS = 72, CURVE_ROWS = 10, TABLE_EPOCHS_MAX = 30 };
+
+int command_strategies(struct cli *cli)
+{
+    struct api_call call = {.op = API_STRATEGIES, .retry_ms = RETRY_MS, .stop = cli->stop};
+    static const char *const head[] = {"STRATEGY", "BUILT", "SUMMARY"};
+    struct api_reply reply;
+    int exit_code = cli_call(cli, &call, &reply);
+    if (!exit_code && cli->output == OUTPUT_JSON)
+        cli_print_json(&reply);
+    else if (!exit_code) {
+        struct table t;
+        size_t i;
+        json_t *one;
+        table_init(&t, 3, head);
+        json_array_foreach(json_object_get(reply.json, "strategies"), i, one) {
+            table_next_row(&t);
+            table_cell(&t, 0, "%s", json_text_at(one, "strategy"));
+            table_cell(&t, 1, "%s", json_is_true(json_object_get(one, "built")) ? "yes" : "not yet");
+            table_cell(&t, 2, "%s", json_text_at(one, "summary"));
+        }
+        table_print(&t, cli->output, stdout);
+        table_free(&t);
+    }
+    api_reply_free(&reply);
+    return exit_code;
+}
+
+/* ---- alpha ---------------------------------------------------------------------------------------------- */
+/* The request from the argument: JSON of an alpha, or a job file, whose epochs are taken, too. New reference, or NULL. */
+static json_t *alpha_request(struct cli *cli, const char *text)
+{
+    json_t *alpha = NULL, *job = NULL;
+    json_error_t error;
+    json_int_t epochs = cli->flags.epochs, steps = cli->flags.steps_per_epoch;
+    if (text[0] == '{' || strchr("0123456789.-", text[0]) || !strpbrk(text, "./"))
+        alpha = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    if (!alpha) job = json_load_file(text, JSON_REJECT_DUPLICATES, &error);
+    if (job) {
+        const json_t *training = json_object_get(job, "training"), *e = json_object_get(training, "epochs"), *s = json_object_get(training, "steps_per_epoch");
+        alpha = json_incref(json_object_get(json_object_get(job, "loss"), "alpha"));
+        if (json_is_integer(e) && !epochs) epochs = json_integer_value(e);
+        if (json_is_integer(s) && !steps) steps = json_integer_value(s);
+        if (!alpha) fprintf(stderr, "tandem: %s: its loss has no alpha\n", text);
+        json_decref(job);
+    } else if (!alpha)
+        fprintf(stderr, "tandem: %s: neither an alpha as JSON nor a job file: %s\n", text, error.text);
+    if (!alpha) return NULL;
+    return json_pack("{s:o, s:I, s:I}", "alpha", alpha, "epochs", epochs ? epochs : (json_int_t)15, "steps_per_epoch", steps ? steps : (json_int_t)20);
+}
+
+static void draw_alpha(const json_t *reply)
+{
+    const json_t *alpha = json_object_get(reply, "alpha");
+    size_t count = json_array_size(alpha);
+    double *values = calloc(count + 1, sizeof *values);
+    for (size_t e = 0; values && e < count; e++) values[e] = json_number_value(json_array_get(alpha, e));
+    if (!values) return;
+    printf("alpha, the weight of Dice, epoch by epoch (cross-entropy gets 1 - alpha)\n");
+    render_curve(values, count, CURVE_COLUMNS, CURVE_ROWS, stdout);
+    for (size_t e = 0; e < count && count <= TABLE_EPOCHS_MAX; e++) printf("%s%zu: %.4g", e % 8 ? "  " : e ? "\n" : "", e, values[e]);
+    if (count <= TABLE_EPOCHS_MAX) printf("\n");
+    free(values);
+}
+
+static void print_epochs(const json_t *reply)
+{
+    const json_t *alpha = json_object_get(reply, "alpha");
+    printf("epoch,alpha\n");
+    for (size_t e = 0; e < json_array_size(alpha); e++) printf("%zu,%.15g\n", e, json_number_value(json_array_get(alpha, e)));
+}
+
+static void print_json(const json_t *json)
+{
+    struct buf text;
+    buf_init(&text, 64u << 20);
+    enum err e = json_text_write_pretty(json, &text);
+    if (!e) puts(text.data);
+    buf_free(&text);
+}
+
+/* Needs no server: the curve is computed by the same code that trains. */
+int command_alpha(struct cli *cli)
+{
+    static struct err_list errors;
+    json_t *request = alpha_request(cli, cli->args.item[0]), *reply;
+    if (!request) return EXIT_USAGE;
+    enum err e = alpha_preview(request, &reply, &errors);
+    json_decref(request);
+    for (size_t i = 0; i < errors.count; i++)
+        fprintf(stderr, "tandem: %s: %s; found %s; allowed %s\n", errors.notes[i].pointer, errors.notes[i].detail, errors.notes[i].found, errors.notes[i].allowed);
+    if (e) return EXIT_ERROR;
+    if (cli->output == OUTPUT_JSON)
+        print_json(reply);
+    else if (cli->output == OUTPUT_CSV)
+        print_epochs(reply);
+    else
+        draw_alpha(reply);
+    json_decref(reply);
+    return 0;
+}
+
+/* ---- worker --------------------------------------------------------------------------------------------- */
+static void fill_worker_row(struct table *t, const json_t *worker)
+{
+    char memory[32], seen[32];
+    const json_t *jobs = json_object_get(worker, "jobs");
+    render_bytes(json_number_at(worker, "memory_bytes"), memory, sizeof memory);
+    render_duration(json_number_at(worker, "seen_s"), seen, sizeof seen);
+    table_next_row(t);
+    table_cell(t, 0, "%s", json_text_at(worker, "name"));
+    table_cell(t, 1, "%s", json_text_at(worker, "state"));
+    table_cell(t, 2, "%s", json_text_at(worker, "host"));
+    table_cell(t, 3, "%.0f", json_number_at(worker, "threads"));
+    table_cell(t, 4, "%s", memory);
+    table_cell(t, 5, "%s", seen);
+    table_cell(t, 6, "%s", json_string_value(json_array_get(jobs, 0)) ? json_string_value(json_array_get(jobs, 0)) : "");
+}
+
+int command_worker(struct cli *cli)
+{
+    static const char *const head[] = {"NAME", "STATE", "HOST", "THREADS", "MEMORY", "HEARD", "JOB"};
+    if (cli->args.count && strcmp(cli->args.item[0], "ls")) {
+        fprintf(stderr, "tandem: usage: tandem worker ls\n");
+        return EXIT_USAGE;
+    }
+    struct api_call call = {.op = API_WORKER_LIST, .retry_ms = RETRY_MS, .stop = cli->stop};
+    struct api_reply reply;
+    int exit_code = cli_call(cli, &call, &reply);
+    if (!exit_code && cli->output == OUTPUT_JSON)
+        cli_print_json(&reply);
+    else if (!exit_code) {
+        struct table t;
+        size_t i;
+        json_t *one;
+        table_init(&t, 7, head);
+        json_array_foreach(json_object_get(reply.json, "workers"), i, one) fill_worker_row(&t, one);
+        table_print(&t, cli->output, stdout);
+        table_free(&t);
+    }
+    api_reply_free(&reply);
+    return exit_code;
+}
