@@ -14,6 +14,7 @@ struct app {
     struct blob_store *blobs;
     struct stream_hub *hub;
     struct http *http;          /* set once http_start has returned: /metrics may come before it is */
+    int64_t job_memory_max;     /* predicted peak above which a job is refused at submit; 0 = none */
     int64_t started_mono_ms;
 };
 

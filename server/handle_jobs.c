@@ -31,11 +31,24 @@ static void submitted(void *context, struct queue_reply *reply)
     http_finish(r);
 }
 
+static void dry_workers(void *context, struct queue_reply *reply)
+{
+    struct http_request *r = context;
+    const struct submission *s = http_state(r);
+    if (handle_failed(r, reply)) return;
+    struct err_list errors = {0};
+    submission_check_workers(s, reply->json, &errors);
+    if (errors.count)
+        handle_refuse_all(r, &errors);
+    else
+        handle_reply(r, 200, submission_dry_run(s));
+}
+
 static void dry_checked(void *context, struct queue_reply *reply)
 {
     struct http_request *r = context;
     if (handle_failed(r, reply)) return;
-    handle_reply(r, 200, submission_dry_run(http_state(r)));
+    handle_posted(r, queue_workers(handle_app(r)->queue, dry_workers, r));
 }
 
 static bool read_dry_run(struct http_request *r, bool *dry_run)
@@ -70,7 +83,8 @@ void handle_job_submit(struct http_request *r)
     size_t length;
     const char *body = http_body(r, &length);
     enum err e = submission_read(s, body, length, &errors, &note);
-    if (e == ERR_SPEC) {
+    if (!e) submission_check_memory(s, app->job_memory_max, "this server (--job-memory-max)", &errors);
+    if (errors.count) {
         handle_refuse_all(r, &errors);
         return;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "schema/base/buf.h"
 #include "schema/base/json_text.h"
+#include "schema/job/job_memory.h"
 #include "schema/job/job_spec_json.h"
 #include "server/json_body.h"
 #include "server/must.h"
@@ -54,6 +55,15 @@ static const char *word_at(const json_t *spec, const char *block, const char *ke
     return json_string_value(json_object_get(block ? json_object_get(spec, block) : spec, key));
 }
 
+/* 0 = too much for 63 bits, which the reader refuses. The server opens no archive: what only the data set knows is taken as one
+   channel and two classes, so for such jobs this is the least. */
+static int64_t predict_bytes(const struct job_spec *spec)
+{
+    struct job_memory memory = {0};
+    int classes = spec->dataset.source == DATASET_GENERATE ? spec->dataset.generate.classes : 2;
+    return job_memory_predict(spec, 1, classes, spec->training.threads, &memory) ? 0 : memory.total_bytes;
+}
+
 /* What the queue must know of a spec that has been read without mistakes. The names are those of `resolved`. */
 static enum err job_of_spec(const struct job_spec *spec, const json_t *resolved, const json_t *loss, const json_t *warnings,
                             struct queue_job *job)
@@ -68,6 +78,7 @@ static enum err job_of_spec(const struct job_spec *spec, const json_t *resolved,
         .max_attempts = spec->max_attempts,
         .epochs = spec->training.epochs,
         .timeout_s = spec->timeout_s,
+        .memory_bytes = predict_bytes(spec),
     };
     job_spec_hash(spec, job->spec_hash);
     enum err e = text_of(json_object_get(resolved, "tags"), &job->tags_json);
@@ -124,6 +135,7 @@ enum err submission_read(struct submission *s, const char *body, size_t length, 
     s->is_array = body[skip] == '[';
     if (!s->is_array && length > SUBMIT_JOB_BYTES_MAX)
         return err_set(note, ERR_TOO_LARGE, "", "a job spec of %zu bytes: at most %d are allowed", length, SUBMIT_JOB_BYTES_MAX);
+    if (!body[skip]) return err_set(note, ERR_BAD_JSON, "", "the body is empty: one JSON value is expected");
     json_t *json = NULL;
     sha256_hex_of(body, length, s->body_sha256);
     enum err e = json_of_text(body, length, JSON_DEPTH_MAX + s->is_array, &json, note);
@@ -136,9 +148,39 @@ enum err submission_read(struct submission *s, const char *body, size_t length, 
     return e;
 }
 
+void submission_check_memory(const struct submission *s, int64_t bytes_max, const char *whose, struct err_list *errors)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        char pointer[64] = "/training";
+        if (!bytes_max || s->jobs[i].memory_bytes <= bytes_max) continue;
+        if (s->is_array) err_print(pointer, sizeof pointer, "/%zu/training", i);
+        struct err_note *note = err_add(errors, ERR_MEMORY_PREDICTED, pointer,
+                                        "training is predicted to take %.2f GB at its peak, %s allows %.2f GB: a smaller batch, patch or widths would help",
+                                        (double)s->jobs[i].memory_bytes / 1e9, whose, (double)bytes_max / 1e9);
+        err_print(note->found, sizeof note->found, "%lld bytes", (long long)s->jobs[i].memory_bytes);
+        err_print(note->allowed, sizeof note->allowed, "at most %lld bytes", (long long)bytes_max);
+    }
+}
+
+void submission_check_workers(const struct submission *s, const char *workers_json, struct err_list *errors)
+{
+    json_t *json = json_loads(workers_json, 0, NULL), *worker;
+    size_t i;
+    int64_t largest = 0;
+    bool known = true;
+    json_array_foreach(json_object_get(json, "workers"), i, worker) {
+        int64_t bytes = json_integer_value(json_object_get(worker, "memory_bytes"));
+        if (!strcmp(json_string_value(json_object_get(worker, "state")), "away")) continue;
+        known = known && bytes > 0;
+        if (bytes > largest) largest = bytes;
+    }
+    if (known) submission_check_memory(s, largest, "the largest worker", errors);
+    json_decref(json);
+}
+
 static json_t *dry_run_of(const struct submission *s, size_t i)
 {
-    return json_pack("{s:b, s:O, s:s, s:O, s:O}", "dry_run", 1, "spec", json_array_get(s->specs, i), "spec_hash", s->jobs[i].spec_hash,
+    return json_pack("{s:b, s:I, s:O, s:s, s:O, s:O}", "dry_run", 1, "memory_bytes", (json_int_t)s->jobs[i].memory_bytes, "spec", json_array_get(s->specs, i), "spec_hash", s->jobs[i].spec_hash,
                      "loss_resolved", json_array_get(s->losses, i), "warnings", json_array_get(s->warnings, i));
 }
 

@@ -21,6 +21,11 @@ struct submission *submission_new(void);
 void submission_free(struct submission *s);
 /* ERR_BAD_JSON, ERR_TOO_LARGE with a note; ERR_SPEC with every mistake in `errors`, pointers begin with the index in an array. */
 enum err submission_read(struct submission *s, const char *body, size_t length, struct err_list *errors, struct err_note *note) MUST_USE;
-/* The answer of ?dry_run=1: {dry_run, spec, spec_hash, loss_resolved, warnings}, or {dry_run, jobs[]}. New reference. */
+/* Adds ERR_MEMORY_PREDICTED for each job that is predicted to need more than `bytes_max` (0 = no limit), which `whose` sets. */
+void submission_check_memory(const struct submission *s, int64_t bytes_max, const char *whose, struct err_list *errors);
+/* The same against the largest worker that is alive: `workers_json` is the queue's answer. Says nothing when there is none, or one that
+   did not tell its memory. */
+void submission_check_workers(const struct submission *s, const char *workers_json, struct err_list *errors);
+/* The answer of ?dry_run=1: {dry_run, spec, spec_hash, loss_resolved, warnings, memory_bytes}, or {dry_run, jobs[]}. New reference. */
 json_t *submission_dry_run(const struct submission *s);
 #endif

@@ -256,6 +256,7 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &ends, NULL); /* before there are threads: all inherit it */
     raise_descriptor_limit();
     api_schema_init();
+    d.app.job_memory_max = d.v.job_memory_max;
     d.app.started_mono_ms = clock_mono_ms();
     int code = start(&d);
     if (!code) {

@@ -47,7 +47,7 @@ static int port_of_file(void)
 void daemon_start(struct daemon_run *d, const char *data, const char *const *flags)
 {
     int status;
-    snprintf(d->data, sizeof d->data, "%s", data ? data : "data");
+    if (data != d->data) snprintf(d->data, sizeof d->data, "%s", data ? data : "data");
     d->pid = spawn(d->data, flags);
     CHECK(d->pid > 0);
     for (int64_t end = clock_mono_ms() + START_MS; clock_mono_ms() < end; clock_sleep_ms(5)) {

@@ -145,3 +145,217 @@ void test_api_every_operation_answers_as_openapi_says(void)
     client_close(&c);
     CHECK_INT(daemon_stop(&d), 0);
 }
+
+/* ---- refusals, word for word ------------------------------------------------------------------------------------------ */
+static const struct {
+    const char *method, *path, *body;
+    int status;
+    const char *code, *pointer, *detail; /* of errors[0]; detail "": not looked at */
+} refusals[] = {
+    {"POST", "/v1/jobs", "", 400, "bad_json", NULL, "the body is empty: one JSON value is expected"},
+    {"POST", "/v1/jobs", "{\"dataset\": 1,}", 400, "bad_json", NULL, "line 1 column 15: string or '}' expected near '}'"},
+    {"POST", "/v1/jobs", "{\"seed\": 1, \"seed\": 2}", 400, "bad_json", NULL, "line 1 column 18: duplicate object key near '\"seed\"'"},
+    {"POST", "/v1/jobs", "[]", 413, "too_large", NULL, "an array of 0 jobs: 1 to 1000 are allowed"},
+    {"POST", "/v1/jobs", "{\"dataset\": \"archiv\"}", 422, "dataset_unknown", "/dataset", "no data set has this name: register it with PUT /v1/datasets/archiv"},
+    {"POST", "/v1/jobs", "{\"dataset\": \"archive\", \"model\": {\"type\": \"unetr\"}}", 422, "model_unknown", "/model/type", ""},
+    {"POST", "/v1/jobs", "{\"dataset\": \"archive\", \"lsos\": {}}", 422, "key_unknown", "/lsos", ""},
+    {"POST", "/v1/jobs", "[{\"dataset\": \"archive\"}, {\"dataset\": \"archive\", \"seed\": -1}]", 422, "range", "/1/seed", ""},
+    {"POST", "/v1/jobs", "[{\"dataset\": \"archive\"}, {\"dataset\": \"nowhere\"}]", 422, "dataset_unknown", "/1/dataset", ""},
+    {"POST", "/v1/jobs?dry_run=1", "{\"dataset\": \"nowhere\"}", 422, "dataset_unknown", "/dataset", ""},
+    {"POST", "/v1/jobs?dry_run=maybe", "{\"dataset\": \"archive\"}", 400, "bad_request", NULL, "the query parameter dry_run must be a whole number"},
+    {"GET", "/v1/jobs/nonsense", NULL, 404, "not_found", NULL, ""},
+    {"GET", "/v1/jobs/01900000-0000-7000-8000-000000000000", NULL, 404, "not_found", NULL, ""},
+    {"GET", "/v1/jobs?limit=501", NULL, 400, "bad_request", NULL, "the query parameter limit must be a whole number"},
+    {"GET", "/v1/jobs?state=done", NULL, 400, "bad_request", NULL, ""},
+    {"GET", "/v1/jobs/01900000-0000-7000-8000-000000000000?wait=26", NULL, 400, "bad_request", NULL, "the query parameter wait must be a whole number"},
+    {"GET", "/v1/jobs/01900000-0000-7000-8000-000000000000/metrics?format=xml", NULL, 400, "bad_request", "format", "there is no format \"xml\""},
+    {"GET", "/v1/jobs/01900000-0000-7000-8000-000000000000/logs", NULL, 404, "not_found", NULL, ""},
+    {"GET", "/v1/jobs/01900000-0000-7000-8000-000000000000/events", NULL, 404, "not_found", NULL, ""},
+    {"GET", "/v1/jobs/01900000-0000-7000-8000-000000000000/artifacts/model", NULL, 404, "not_found", NULL, ""},
+    {"POST", "/v1/jobs/01900000-0000-7000-8000-000000000000:cancel", "{\"grace\": 1}", 422, "key_unknown", "/grace", ""},
+    {"POST", "/v1/jobs/01900000-0000-7000-8000-000000000000:cancel", "", 404, "not_found", NULL, ""},
+    {"POST", "/v1/jobs/01900000-0000-7000-8000-000000000000:retry", "{\"from\": \"stert\"}", 422, "word_unknown", "/from", ""},
+    {"PUT", "/v1/datasets/Upper", "x", 422, "spec_invalid", NULL, ""},
+    {"PUT", "/v1/datasets/set", "", 400, "bad_request", NULL, "the body is empty: send one archive, or {\"generate\": {...}}"},
+    {"PUT", "/v1/datasets/set", "{\"generate\": {\"images\": 1}}", 422, "range", "/generate/images", ""},
+    {"PUT", "/v1/datasets/set", "{\"generat\": {}}", 422, "key_unknown", "/generat", ""},
+    {"GET", "/v1/datasets/nowhere", NULL, 404, "not_found", NULL, ""},
+    {"GET", "/v1/schemas/jobs", NULL, 404, "not_found", "name", "there is no schema \"jobs\""},
+    {"POST", "/v1/alpha:preview", "{\"alpha\": 1.5}", 422, "alpha_range", "/alpha", ""},
+    {"POST", "/v1/alpha:preview", "{}", 422, "key_missing", "/alpha", ""},
+    {"POST", "/v1/worker/register", "{\"protocol\": 2, \"new_key\": 1}", 426, "upgrade_required", "/protocol", "this server speaks worker protocol 1, not 2"},
+    {"POST", "/v1/worker/register", "{\"protocol\": 1}", 422, "key_missing", "/name", ""},
+    {"POST", "/v1/worker/register", "{\"protocol\": 1, \"name\": \"w\", \"labels\": {\"a\": 1}}", 422, "type", "/labels/a", ""},
+    {"POST", "/v1/worker/claim", "{\"worker_id\": \"01900000-0000-7000-8000-000000000000\", \"claim_key\": \"k\"}", 404, "not_found", NULL, ""},
+    {"POST", "/v1/attempts/01900000-0000-7000-8000-000000000000/1:heartbeat", "{}", 422, "key_missing", "/lease_token", ""},
+    {"POST", "/v1/attempts/01900000-0000-7000-8000-000000000000/1:heartbeat", "{\"lease_token\": \"t\"}", 404, "not_found", NULL, ""},
+    {"POST", "/v1/attempts/01900000-0000-7000-8000-000000000000/x:heartbeat", "{\"lease_token\": \"t\"}", 404, "not_found", NULL, ""},
+    {"POST", "/v1/attempts/01900000-0000-7000-8000-000000000000/1:finish", "{\"lease_token\": \"t\", \"outcome\": \"failed\"}", 422, "key_missing", "/failure", ""},
+    {"POST", "/v1/attempts/01900000-0000-7000-8000-000000000000/1:finish", "{\"lease_token\": \"t\", \"outcome\": \"done\"}", 422, "word_unknown", "/outcome", ""},
+    {"POST", "/v1/attempts/01900000-0000-7000-8000-000000000000/1:logs", "{\"lease_token\": \"t\", \"seq\": 1, \"lines\": []}", 422, "type", "/lines", ""},
+    {"POST", "/v1/attempts/01900000-0000-7000-8000-000000000000/1:metrics", "{\"lease_token\": \"t\", \"seq\": 0, \"series\": []}", 422, "range", "/seq", ""},
+    {"PUT", "/v1/attempts/01900000-0000-7000-8000-000000000000/1/artifacts/a", "x", 400, "bad_request", "Lease-Token", "this header is missing: it proves that the job is yours"},
+    {"GET", "/v1/attempts/01900000-0000-7000-8000-000000000000/1/artifacts/a", NULL, 400, "bad_request", "Lease-Token", ""},
+    {"GET", "/v1/worker/datasets/0000000000000000000000000000000000000000000000000000000000000000", NULL, 404, "not_found", NULL, ""},
+    {"DELETE", "/v1/jobs", NULL, 405, "method_not_allowed", NULL, ""},
+    {"GET", "/v1/nothing", NULL, 404, "not_found", NULL, ""},
+};
+
+/* Prints what is wrong, so that one run shows all of it. */
+static int check_refusal(struct client *c, size_t i)
+{
+    struct reply r;
+    client_call(c, refusals[i].method, refusals[i].path, NULL, refusals[i].body, refusals[i].body ? strlen(refusals[i].body) : 0, &r);
+    const json_t *first = json_array_get(json_object_get(r.json, "errors"), 0);
+    const char *pointer = json_string_value(json_object_get(first, "pointer")), *detail = json_string_value(json_object_get(first, "detail"));
+    bool good = r.status == refusals[i].status && !strcmp(problem_code(r.json), refusals[i].code);
+    if (refusals[i].pointer) good = good && pointer && !strcmp(pointer, refusals[i].pointer);
+    if (*refusals[i].detail) good = good && detail && !strcmp(detail, refusals[i].detail);
+    if (!good) printf("%s %s %s\n  got %d %s\n", refusals[i].method, refusals[i].path, refusals[i].body ? refusals[i].body : "", r.status, r.body);
+    reply_free(&r);
+    return !good;
+}
+
+void test_api_refusals_say_what_where_and_how(void)
+{
+    int bad = 0;
+    struct daemon_run d;
+    struct client c;
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    json_decref(call_json(&c, 201, "PUT", "/v1/datasets/archive", "bytes"));
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) bad += check_refusal(&c, i);
+    CHECK_INT(bad, 0);
+    json_t *problem = call_json(&c, 422, "POST", "/v1/jobs", "{\"dataset\": \"archiv\"}");
+    CHECK_TEXT(json_string_value(json_object_get(json_array_get(json_object_get(problem, "errors"), 0), "nearest")), "archive");
+    json_decref(problem);
+    json_t *list = call_json(&c, 200, "GET", "/v1/jobs", NULL);
+    CHECK_INT(json_array_size(json_object_get(list, "jobs")), 0); /* nothing of an array with one bad job was kept */
+    json_decref(list);
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
+
+/* ---- idempotency, arrays, dry run, list ------------------------------------------------------------------------------------ */
+static json_t *submit_with_key(struct client *c, int status, const char *key, const char *body)
+{
+    char header[256];
+    struct reply r;
+    snprintf(header, sizeof header, "Idempotency-Key: %s\r\n", key);
+    client_call(c, "POST", "/v1/jobs", header, body, strlen(body), &r);
+    if (r.status != status) check_fail(__FILE__, __LINE__, "got %d, want %d: %s", r.status, status, r.body);
+    json_t *json = json_incref(r.json);
+    reply_free(&r);
+    return json;
+}
+
+void test_api_same_idempotency_key_gives_the_same_job(void)
+{
+    struct daemon_run d;
+    struct client c;
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    json_t *first = submit_with_key(&c, 201, "k1", PLAY_JOB), *again = submit_with_key(&c, 200, "k1", PLAY_JOB);
+    CHECK_TEXT(json_string_value(json_object_get(again, "id")), json_string_value(json_object_get(first, "id")));
+    json_t *other = submit_with_key(&c, 409, "k1", "{\"dataset\": {\"generate\": {}}}");
+    CHECK_TEXT(problem_code(other), "idempotency_conflict");
+    json_t *third = submit_with_key(&c, 201, "k2", PLAY_JOB);
+    CHECK(strcmp(json_string_value(json_object_get(third, "id")), json_string_value(json_object_get(first, "id"))));
+    json_t *list = call_json(&c, 200, "GET", "/v1/jobs", NULL);
+    CHECK_INT(json_array_size(json_object_get(list, "jobs")), 2);
+    daemon_kill(&d); /* what was answered is on the disk */
+    client_close(&c);
+    daemon_start(&d, d.data, NULL);
+    client_init(&c, d.port);
+    json_t *after = submit_with_key(&c, 200, "k1", PLAY_JOB);
+    CHECK_TEXT(json_string_value(json_object_get(after, "id")), json_string_value(json_object_get(first, "id")));
+    json_t *all[] = {first, again, other, third, list, after};
+    for (int i = 0; i < 6; i++) json_decref(all[i]);
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
+
+void test_api_dry_run_resolves_and_stores_nothing(void)
+{
+    struct daemon_run d;
+    struct client c;
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    json_t *one = call_json(&c, 200, "POST", "/v1/jobs?dry_run=1", PLAY_JOB);
+    CHECK_INT(json_integer_value(json_object_get(json_object_get(json_object_get(one, "spec"), "training"), "batch")), 4);
+    CHECK(json_integer_value(json_object_get(one, "memory_bytes")) > 1000000);
+    json_t *two = call_json(&c, 200, "POST", "/v1/jobs?dry_run=1", "[" PLAY_JOB ", " PLAY_JOB "]");
+    CHECK_INT(json_array_size(json_object_get(two, "jobs")), 2);
+    json_t *list = call_json(&c, 200, "GET", "/v1/jobs", NULL);
+    CHECK_INT(json_array_size(json_object_get(list, "jobs")), 0);
+    json_decref(one);
+    json_decref(two);
+    json_decref(list);
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
+
+#define HUGE_JOB "{\"dataset\": {\"generate\": {\"images\": 8, \"size\": 1024}}, \"training\": {\"patch\": [1024, 1024], \"batch\": 64}}"
+void test_api_job_that_cannot_fit_is_refused(void)
+{
+    static const char *const flags[] = {"--job-memory-max", "1G", NULL};
+    struct daemon_run d;
+    struct client c;
+    char worker[64];
+    daemon_start(&d, NULL, flags);
+    client_init(&c, d.port);
+    json_t *problem = call_json(&c, 422, "POST", "/v1/jobs", HUGE_JOB);
+    CHECK_TEXT(problem_code(problem), "memory_predicted");
+    json_decref(problem);
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+    daemon_start(&d, d.data, NULL);
+    client_init(&c, d.port);
+    play_register(&c, "small", worker); /* 4 GB */
+    problem = call_json(&c, 422, "POST", "/v1/jobs?dry_run=1", HUGE_JOB);
+    CHECK_TEXT(problem_code(problem), "memory_predicted");
+    json_decref(problem);
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
+
+static size_t count_pages(struct client *c, const char *filter, size_t *jobs)
+{
+    char path[256];
+    size_t pages = 0;
+    long long cursor = 0;
+    *jobs = 0;
+    do {
+        snprintf(path, sizeof path, cursor ? "/v1/jobs?limit=7%s&cursor=%lld" : "/v1/jobs?limit=7%s", filter, cursor);
+        json_t *page = call_json(c, 200, "GET", path, NULL);
+        *jobs += json_array_size(json_object_get(page, "jobs"));
+        cursor = json_integer_value(json_object_get(page, "next"));
+        json_decref(page);
+        pages++;
+    } while (cursor && pages < 100);
+    return pages;
+}
+
+void test_api_list_walks_all_pages_once(void)
+{
+    struct daemon_run d;
+    struct client c;
+    size_t jobs;
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    for (int i = 0; i < 10; i++)
+        json_decref(call_json(&c, 201, "POST", "/v1/jobs", i % 2 ? "[" PLAY_JOB ", " PLAY_JOB ", " PLAY_JOB "]"
+                              : "{\"project\": \"apart\", \"tags\": [\"x\"], \"dataset\": {\"generate\": {}}}"));
+    CHECK_INT(count_pages(&c, "", &jobs), 3);
+    CHECK_INT(jobs, 20);
+    CHECK_INT(count_pages(&c, "&project=apart", &jobs), 1);
+    CHECK_INT(jobs, 5);
+    count_pages(&c, "&tag=x&state=queued,running&strategy=constant", &jobs);
+    CHECK_INT(jobs, 5);
+    count_pages(&c, "&name=tin", &jobs);
+    CHECK_INT(jobs, 15);
+    count_pages(&c, "&state=running", &jobs);
+    CHECK_INT(jobs, 0);
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
