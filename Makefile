@@ -143,10 +143,12 @@ layers:
 # libFuzzer targets (clang only): build/fuzz/fuzz_job_spec tests/vectors/job_spec/valid -max_total_time=60
 .PHONY: fuzz
 fuzz: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZERS))
-build/fuzz/%: tests/fuzz/%.c $(wildcard schema/base/*.[ch] schema/job/*.[ch] schema/api/api_table.[ch])
+FUZZED := $(wildcard schema/base/*.[ch] schema/job/*.[ch] schema/api/api_table.[ch] worker/data/image*.[ch] worker/data/exif.[ch] \
+          worker/data/read_*.[ch] worker/data/label_map.[ch] worker/data/manifest*.[ch])
+build/fuzz/%: tests/fuzz/%.c $(FUZZED)
 	@mkdir -p $(@D)
 	$(Q)clang -std=c17 -D_GNU_SOURCE -DTANDEM_VERSION='"$(VERSION)"' -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $@ $(filter-out schema/api/api_call.c,$(filter %.c,$^)) $(L_BASE)
+	    -o $@ $(filter-out schema/api/api_call.c,$(filter %.c,$^)) -lpng -ljpeg -lz $(L_BASE)
 demo: all
 	@TANDEM_BIN=$(CURDIR)/$(BIN) clients/curl/demo.sh
 bench: programs $(BENCH)
