@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "schema/base/clock.h"
 #include "schema/base/log.h"
 #include "schema/job/job_spec_json.h"
@@ -318,6 +320,12 @@ static enum err fence(const struct run_options *o, char *said, size_t size, stru
     struct stat st;
     struct sandbox s = {.write_dirs = {o->out}, .die_with_parent = o->events_fd >= 0};
     int n = 0;
+    if (access(o->job, R_OK) < 0)
+        return err_set(note, ERR_SPEC, o->job, "cannot read %s: %s", o->job, strerror(errno));
+    if (o->data && access(o->data, R_OK) < 0)
+        return err_set(note, ERR_DATA, o->data, "cannot read %s: %s", o->data, strerror(errno));
+    if (o->resume && access(o->resume, R_OK) < 0)
+        return err_set(note, ERR_IO, o->resume, "cannot read %s: %s", o->resume, strerror(errno));
     s.read_dirs[n++] = folder_of(o->job, job, sizeof job);
     if (o->resume)
         s.read_dirs[n++] = folder_of(o->resume, resume, sizeof resume);
@@ -343,6 +351,7 @@ int run_job(const struct run_options *options)
         e = fence(options, said, sizeof said, &note);
     r->lines = json_lines_open(options->events_fd);
     term_watch(options->events_fd < 0);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is told as a full disk, not as a death */
     progress_line_start(&r->shown, options->events_fd < 0 ? stdout : NULL);
     if (!e && json_lines_listened(r->lines))
         say(r, "info", said);

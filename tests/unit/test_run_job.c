@@ -1,0 +1,130 @@
+/* test_run_job: a job in one process from its file to its model, and the model back from its files. */
+#include <jansson.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "tests/check.h"
+#include "worker/data/generate.h"
+#include "worker/data/image_file.h"
+#include "worker/data/write_png.h"
+#include "worker/run/model_file.h"
+#include "worker/run/predict_images.h"
+#include "worker/run/run_failure.h"
+#include "worker/run/run_job.h"
+
+enum { SIZE = 48 };
+static const char *const job =
+    "{\"dataset\": \"lesions\", \"model\": {\"widths\": [8, 16]}, \"optimizer\": {\"type\": \"adam\", \"lr\": 0.01},"
+    " \"training\": {\"epochs\": 6, \"steps_per_epoch\": 10, \"batch\": 4, \"patch\": [32, 32]}, \"validation\": {\"previews\": 2}}";
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    CHECK(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+static void train(struct generator *g)
+{
+    *g = GENERATOR_DEFAULT;
+    g->images = 10, g->size = SIZE, g->foreground = 0.2, g->noise = 0.03;
+    CHECK_INT(generate_write_folder(g, "set", NULL), OK);
+    CHECK_INT(mkdir("pictures", 0755), 0);
+    CHECK_INT(mkdir("masks", 0755), 0);
+    write_text("job.json", job);
+    struct run_options o = {.job = "job.json", .data = "set", .out = "out", .events_fd = -1, .threads = 2};
+    CHECK_INT(run_job(&o), EXIT_OK);
+}
+
+/* Dice of the foreground in a written mask against the truth. */
+static double dice_of(const char *path, const uint8_t *truth)
+{
+    struct image mask;
+    CHECK_INT(image_read(path, IMAGE_MASK, &mask, NULL), OK);
+    CHECK(mask.width == SIZE && mask.height == SIZE && mask.channels == 1);
+    double both = 0, all = 0;
+    for (size_t i = 0; i < SIZE * SIZE; i++) {
+        CHECK(image_value(&mask, i) <= 1);
+        both += image_value(&mask, i) == 1 && truth[i] == 1;
+        all += (image_value(&mask, i) == 1) + (truth[i] == 1);
+    }
+    image_free(&mask);
+    return all > 0 ? 2 * both / all : 1;
+}
+
+void test_run_job_makes_a_model_whose_predictions_beat_chance(void)
+{
+    struct generator g;
+    uint8_t pixels[SIZE * SIZE], truth[SIZE * SIZE];
+    double dice = 0, chance = 0;
+    train(&g);
+    struct predict_options o = {.model = "out", .images = "out/pictures", .out = "out/masks", .overlap = -1, .threads = 2};
+    CHECK_INT(mkdir("out/pictures", 0755), 0); /* below the one folder that the sandbox left writable */
+    for (uint32_t i = 0; i < 4; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "out/pictures/%u.png", i);
+        CHECK_INT(generate_image(&g, i, pixels, truth), OK);
+        CHECK_INT(write_png(path, SIZE, SIZE, 1, pixels, NULL), OK);
+    }
+    CHECK_INT(predict_images(&o, NULL, NULL), OK);
+    for (uint32_t i = 0; i < 4; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "out/masks/%u.png", i);
+        CHECK_INT(generate_image(&g, i, pixels, truth), OK);
+        double share = 0;
+        for (size_t k = 0; k < SIZE * SIZE; k++)
+            share += truth[k] / (double)(SIZE * SIZE);
+        dice += dice_of(path, truth) / 4;
+        chance += 2 * share / (share + 1) / 4; /* "everything is foreground" */
+        snprintf(path, sizeof path, "out/masks/%u-colour.png", i);
+        CHECK(access(path, R_OK) == 0);
+    }
+    if (!(dice > chance + 0.2))
+        check_fail(__FILE__, __LINE__, "Dice on training images is %.3f, chance %.3f", dice, chance);
+}
+
+void test_run_job_leaves_a_model_that_says_what_it_is(void)
+{
+    struct generator g;
+    train(&g);
+    json_t *j = json_load_file("out/model.json", 0, NULL);
+    CHECK_TEXT(json_string_value(json_object_get(j, "format")), "tandem-model");
+    CHECK(json_is_object(json_object_get(j, "loss_resolved")) && json_is_object(json_object_get(j, "normalisation")));
+    const json_t *weights = json_object_get(j, "weights");
+    char hex[SHA256_HEX];
+    CHECK_INT(sha256_hex_of_file("out/model.safetensors", hex, NULL), OK);
+    CHECK_TEXT(json_string_value(json_object_get(weights, "sha256")), hex);
+    json_t *result = json_load_file("out/result.json", 0, NULL);
+    CHECK(sha256_is_hex(json_string_value(json_object_get(result, "weights_sha256"))));
+    CHECK(json_number_value(json_object_get(json_object_get(result, "best"), "val/dice")) == json_number_value(json_object_get(result, "best_score")));
+    json_decref(result);
+    json_decref(j);
+
+    struct model_file model;
+    struct err_note note = {0};
+    CHECK_INT(model_file_read("out", &model, &note), OK);
+    CHECK(model.channels == 1 && model.num_classes == 2 && model.out_channels == 1);
+    struct network_config config;
+    struct network *net;
+    model_network_config(&model.spec, model.channels, model.num_classes, &config);
+    config.inference_only = true;
+    config.widths[1] = 24; /* not what the weights were made for */
+    CHECK_INT(network_new(&config, &net, &note), OK);
+    CHECK_INT(model_file_load_weights("out", net, &note), ERR_CORRUPT);
+    CHECK_HAS(note.detail, "tensor encoder.1.conv.0.weight");
+    network_free(net);
+    model_file_free(&model);
+}
+
+void test_run_job_refuses_files_that_are_no_model(void)
+{
+    struct model_file model;
+    struct err_note note = {0};
+    CHECK_INT(model_file_read(".", &model, &note), ERR_IO);
+    write_text("model.json", "{\"format\": \"tandem-model\", \"version\": 1, \"spec\": {\"dataset\": \"x\", \"loss\": {\"strategy\": \"none\"}}}");
+    CHECK_INT(model_file_read(".", &model, &note), ERR_CORRUPT);
+    CHECK_HAS(note.detail, "/spec/loss/strategy");
+    write_text("model.json", "{\"format\": \"tandem-model\", \"version\": 99}");
+    CHECK_INT(model_file_read(".", &model, &note), ERR_CORRUPT);
+    CHECK_HAS(note.detail, "version 1");
+    write_text("model.json", "{]");
+    CHECK_INT(model_file_read(".", &model, &note), ERR_CORRUPT);
+}
