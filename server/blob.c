@@ -18,7 +18,7 @@
 #include "server/must.h"
 
 /* Two buffers an upload: the library's thread fills one while the file thread writes the other. */
-enum { BUFFER_BYTES = 256 << 10, PATH_BYTES = 1024, RECENT_MAX = 1024, RECENT_MS = 600000 /* from rename to the row: never that long */ };
+enum { BUFFER_BYTES = 256 << 10, PATH_BYTES = 1024 };
 
 struct blob_upload {
     struct blob_store *store;
@@ -41,9 +41,9 @@ struct blob_upload {
     blob_done *done;
     void *done_context;
 };
-struct removal {
+struct digest {
     char sha256[SHA256_HEX];
-    struct removal *next;
+    struct digest *next;
 };
 struct blob_store {
     char folder[PATH_BYTES - 128];
@@ -52,12 +52,8 @@ struct blob_store {
     pthread_cond_t work, rest; /* something to do; an upload's work has ended */
     bool closing;
     struct blob_upload *first, **last;
-    struct removal *removals;
-    struct { /* arrived lately: their row may not be there yet, so nobody may take them for orphans. File thread's own */
-        char sha256[SHA256_HEX];
-        int64_t at_ms;
-    } recent[RECENT_MAX];
-    size_t recent_next;
+    struct digest *removals;
+    struct digest *unsettled; /* in their place, but without a row so far: nobody may take them for orphans */
 };
 
 static void path_of(const struct blob_store *b, const char *sha256, char path[PATH_BYTES])
@@ -113,11 +109,36 @@ static enum err put_in_place(struct blob_upload *u, const char *sha256)
     return sync_folder(folder) && (!fresh || sync_folder(above)) ? OK : ERR_IO;
 }
 
-static void remember(struct blob_store *b, const char *sha256)
+/* ---- lists of digests, with the mutex held ---- */
+static void add_digest(struct digest **list, const char *sha256)
 {
-    err_print(b->recent[b->recent_next].sha256, SHA256_HEX, "%s", sha256);
-    b->recent[b->recent_next].at_ms = clock_mono_ms();
-    b->recent_next = (b->recent_next + 1) % RECENT_MAX;
+    struct digest *d = must_calloc(1, sizeof *d);
+    err_print(d->sha256, sizeof d->sha256, "%s", sha256);
+    d->next = *list;
+    *list = d;
+}
+
+static bool has_digest(const struct digest *list, const char *sha256)
+{
+    while (list && strcmp(list->sha256, sha256)) list = list->next;
+    return list != NULL;
+}
+
+static void drop_digest(struct digest **list, const char *sha256)
+{
+    while (*list && strcmp((*list)->sha256, sha256)) list = &(*list)->next;
+    struct digest *found = *list;
+    if (!found) return;
+    *list = found->next;
+    free(found);
+}
+
+static void free_digests(struct digest *list)
+{
+    for (struct digest *next; list; list = next) {
+        next = list->next;
+        free(list);
+    }
 }
 
 static void free_upload(struct blob_upload *u)
@@ -136,8 +157,11 @@ static void finish_upload(struct blob_upload *u)
     sha256_end_hex(&u->hash, sha256);
     if (!u->error && u->want[0] && strcmp(u->want, sha256)) u->error = ERR_DIGEST;
     if (!u->error) u->error = put_in_place(u, sha256);
-    if (!u->error) remember(u->store, sha256);
-    else log_warn("blob.refused", "error=%s bytes=%llu", err_word(u->error), (unsigned long long)u->bytes);
+    if (!u->error) {
+        pthread_mutex_lock(&u->store->mutex);
+        add_digest(&u->store->unsettled, sha256);
+        pthread_mutex_unlock(&u->store->mutex);
+    } else log_warn("blob.refused", "error=%s bytes=%llu", err_word(u->error), (unsigned long long)u->bytes);
     u->done(u->done_context, u->error, sha256, (int64_t)u->bytes);
     free_upload(u);
 }
@@ -166,14 +190,19 @@ static void work_on(struct blob_store *b, struct blob_upload *u)
 }
 
 /* ---- the file thread: removals --------------------------------------------------------------------------- */
-static void remove_one(struct blob_store *b, const char *sha256)
+/* With the mutex held; gives it back for the work. One that has arrived again meanwhile stays: uploads end on this thread, too. */
+static void remove_one(struct blob_store *b)
 {
     char path[PATH_BYTES];
-    int64_t now = clock_mono_ms();
-    for (size_t i = 0; i < RECENT_MAX; i++)
-        if (!strcmp(b->recent[i].sha256, sha256) && now - b->recent[i].at_ms < RECENT_MS) return; /* an orphan at worst: the next start finds it */
-    path_of(b, sha256, path);
+    struct digest *d = b->removals;
+    bool wanted = has_digest(b->unsettled, d->sha256);
+    b->removals = d->next;
+    path_of(b, d->sha256, path);
+    free(d);
+    if (wanted) return;
+    pthread_mutex_unlock(&b->mutex);
     if (unlink(path) && errno != ENOENT) log_warn("blob.remove", "path=%s error=\"%s\"", path, strerror(errno));
+    pthread_mutex_lock(&b->mutex);
 }
 
 static void *file_main(void *context)
@@ -182,17 +211,11 @@ static void *file_main(void *context)
     pthread_mutex_lock(&b->mutex);
     for (;;) {
         struct blob_upload *u = b->first;
-        struct removal *r = b->removals;
         if (u) {
             if (!(b->first = u->next)) b->last = &b->first;
             work_on(b, u);
-        } else if (r) {
-            b->removals = r->next;
-            pthread_mutex_unlock(&b->mutex);
-            remove_one(b, r->sha256);
-            free(r);
-            pthread_mutex_lock(&b->mutex);
-        } else if (b->closing) break;
+        } else if (b->removals) remove_one(b);
+        else if (b->closing) break;
         else pthread_cond_wait(&b->work, &b->mutex);
     }
     pthread_mutex_unlock(&b->mutex);
@@ -248,6 +271,7 @@ void blob_store_close(struct blob_store *b)
     pthread_mutex_destroy(&b->mutex);
     pthread_cond_destroy(&b->work);
     pthread_cond_destroy(&b->rest);
+    free_digests(b->unsettled);
     free(b);
 }
 
@@ -356,12 +380,17 @@ enum err blob_verify(struct blob_store *b, const char *sha256)
 
 void blob_remove_later(struct blob_store *b, const char *sha256)
 {
-    struct removal *r = must_calloc(1, sizeof *r);
-    err_print(r->sha256, sizeof r->sha256, "%s", sha256);
     pthread_mutex_lock(&b->mutex);
-    r->next = b->removals;
-    b->removals = r;
+    if (!has_digest(b->removals, sha256)) add_digest(&b->removals, sha256);
     pthread_cond_signal(&b->work);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+void blob_settled(struct blob_store *b, const char *sha256, bool has_row)
+{
+    pthread_mutex_lock(&b->mutex);
+    drop_digest(&b->unsettled, sha256);
+    if (has_row) drop_digest(&b->removals, sha256);
     pthread_mutex_unlock(&b->mutex);
 }
 

@@ -35,6 +35,9 @@ enum err blob_open(struct blob_store *b, const char *sha256, int *fd, int64_t *b
 enum err blob_verify(struct blob_store *b, const char *sha256) MUST_USE;
 /* Removes files on the file thread, e.g. after the commit that took their last row. Absent ones are fine. */
 void blob_remove_later(struct blob_store *b, const char *sha256);
+/* The row for an upload has been written, or will not be (the queue says so, for artifacts and data sets): until then a finished upload
+   is never removed. One call per finished upload. */
+void blob_settled(struct blob_store *b, const char *sha256, bool has_row);
 /* Calls back for every blob on disk (at start, to find orphans). */
 void blob_each(struct blob_store *b, void (*each)(void *context, const char *sha256), void *context);
 int64_t blob_free_bytes(struct blob_store *b); /* of the disk */

@@ -67,6 +67,7 @@ static void answer(struct store_command *command, enum err e)
         r->json_bytes = c->body.length;
         r->json = buf_take(&c->body);
     }
+    if (c->settles && c->queue->blobs) blob_settled(c->queue->blobs, c->settles, !e);
     for (size_t i = 0; !e && i < c->freed_count && c->queue->blobs; i++) blob_remove_later(c->queue->blobs, c->freed[i]);
     if (c->done) c->done(c->context, r);
     free_call(c);

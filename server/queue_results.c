@@ -254,6 +254,7 @@ enum err queue_artifact_put(struct queue *q, const struct queue_artifact_put *ar
     err_print(r->name, sizeof r->name, "%s", args->name ? args->name : "");
     err_print(r->kind, sizeof r->kind, "%s", args->kind ? args->kind : "other");
     err_print(r->sha256, sizeof r->sha256, "%s", args->sha256);
+    a->call.settles = r->sha256;
     r->bytes = args->bytes;
     r->attempt = args->lease.attempt;
     r->step = args->step < 0 ? STORE_ABSENT : args->step;
@@ -286,5 +287,6 @@ enum err queue_dataset_put(struct queue *q, const struct queue_dataset_put *args
     struct queue_call *c = &p->call;
     p->d = (struct dataset_new){queue_keep_or(c, args->name, ""), queue_keep(c, args->sha256), queue_keep(c, args->generate_json),
                                 queue_keep_or(c, args->token_id, ""), args->bytes};
+    c->settles = p->d.sha256;
     return queue_post(c, STORE_WRITE);
 }

@@ -30,6 +30,7 @@ struct queue_call {
     struct buf body;
     char **kept;             /* copies of arguments */
     size_t kept_count;
+    const char *settles;     /* digest of an upload whose row this call writes; NULL: none */
     char freed[FREED_MAX][SHA256_HEX]; /* blobs whose files go after the commit */
     size_t freed_count;
 };

@@ -3,6 +3,7 @@
 #include "schema/base/clock.h"
 #include "schema/base/log.h"
 #include "server/queue_rules.h"
+#include "server/store_events.h"
 #include "server/store_views.h"
 
 enum { REAP_MAX = 500 /* of a kind, in one call; the rest next time */, AWAY_MS_MIN = 60000 };
@@ -43,6 +44,7 @@ static enum err cancel_rule(struct queue_call *c, struct store_db *db)
     else if (job.state == JOB_STOPPING && !asked) { /* it was to pause: now it is to end */
         strcpy(job.intent, "cancel");
         e = queue_note(db, &job, "state", "{\"state\":\"stopping\",\"from\":\"stopping\",\"intent\":\"cancel\"}", NULL);
+        if (!e) store_event_command(db, job.id);
     } else if (!asked) {
         if (job_state_is_end(job.state)) return queue_refuse(c, ERR_STATE, "", "the job has %s already", job_state_word(job.state));
         e = queue_move(db, &job, JOB_CANCELLED, BY_USER);
