@@ -40,6 +40,14 @@ static bool plain_name(const char *name)
     return *name && *name != '.' && !strpbrk(name, "/\\") && strlen(name) < 200;
 }
 
+/* What was fetched is for others to read, too, as far as the umask says. */
+static void open_up(const char *path)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    if (chmod(path, 0666 & ~mask)) fprintf(stderr, "tandem: %s: %s\n", path, strerror(errno));
+}
+
 static int download(struct cli *cli, const char *id, const char *name, const char *sha256)
 {
     char path[PATH_MAX_BYTES];
@@ -60,6 +68,7 @@ static int download(struct cli *cli, const char *id, const char *name, const cha
     int exit_code = cli_call(cli, &call, &reply);
     char bytes[32];
     render_bytes((double)reply.bytes, bytes, sizeof bytes);
+    if (!exit_code) open_up(path);
     if (!exit_code) printf("%s  %s  sha256 %.16s\n", path, bytes, reply.sha256);
     api_reply_free(&reply);
     return exit_code;

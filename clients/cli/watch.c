@@ -48,6 +48,7 @@ void watch_line(const json_t *job, char *to, size_t size)
     const char *state = json_text_at(job, "state");
     double epoch = json_number_at(progress, "epoch"), epochs = json_number_at(progress, "epochs"), eta = json_number_at(progress, "eta_s");
     char text[64];
+    if (!strcmp(state, "succeeded")) epoch = epochs; /* the last heartbeat may have come before the last epoch */
     err_print(to, size, "%s", state);
     if (!strcmp(state, "running")) add_text(to, size, " ", json_text_at(job, "phase"));
     if (epochs > 0) {
@@ -103,7 +104,7 @@ static void draw(const struct watched *all, int count, bool again, FILE *to)
         const json_t *progress = json_object_get(all[i].job, "progress");
         double share = json_number_at(progress, "epoch") / json_number_at(progress, "epochs");
         char line[400], name[80], bar[40];
-        if (all[i].ended && !strcmp(json_text_at(all[i].job, "state"), "succeeded")) share = 1;
+        if (!strcmp(json_text_at(all[i].job, "state"), "succeeded")) share = 1;
         watch_line(all[i].job, line, sizeof line);
         name_of(&all[i], name, sizeof name);
         render_bar(share, 22, bar, sizeof bar);
