@@ -144,7 +144,7 @@ layers:
 .PHONY: fuzz
 fuzz: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZERS))
 FUZZED := $(wildcard schema/base/*.[ch] schema/job/*.[ch] schema/api/api_table.[ch] worker/data/image*.[ch] worker/data/exif.[ch] \
-          worker/data/read_*.[ch] worker/data/label_map.[ch] worker/data/manifest*.[ch])
+          worker/data/read_*.[ch] worker/data/label_map.[ch] worker/data/manifest*.[ch] server/http_guard.[ch])
 build/fuzz/%: tests/fuzz/%.c $(FUZZED)
 	@mkdir -p $(@D)
 	$(Q)clang -std=c17 -D_GNU_SOURCE -DTANDEM_VERSION='"$(VERSION)"' -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \

@@ -106,39 +106,10 @@ static size_t keep_raw(void *context, struct MHD_Connection *connection, char *t
 }
 
 /* ---- connections --------------------------------------------------------------------------------------------- */
-static struct conn *conn_new(struct http *h, struct MHD_Connection *connection)
-{
-    struct conn *c = calloc(1, sizeof *c);
-    if (!c) return NULL;
-    c->http = h;
-    c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    c->since_ms = clock_mono_ms();
-    c->held_since_ms = -1;
-    pthread_mutex_lock(&h->conn_lock);
-    c->next = h->conns;
-    if (h->conns) h->conns->previous = c;
-    h->conns = c;
-    h->counters.connections++;
-    pthread_mutex_unlock(&h->conn_lock);
-    return c;
-}
-
-static void conn_free(struct conn *c)
-{
-    struct http *h = c->http;
-    pthread_mutex_lock(&h->conn_lock);
-    if (c->previous) c->previous->next = c->next;
-    else h->conns = c->next;
-    if (c->next) c->next->previous = c->previous;
-    h->counters.connections--;
-    pthread_mutex_unlock(&h->conn_lock);
-    free(c);
-}
-
 static void on_connection(void *context, struct MHD_Connection *connection, void **slot, enum MHD_ConnectionNotificationCode what)
 {
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        *slot = conn_new(context, connection);
+        *slot = conn_new(context, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
         if (!*slot) abort(); /* no memory for 100 bytes: nothing can be promised any more */
     } else {
         conn_free(*slot);
@@ -336,6 +307,15 @@ static size_t finish_all(struct http *h)
     return given_up;
 }
 
+void http_free(struct http *h)
+{
+    pthread_mutex_destroy(&h->lock);
+    pthread_mutex_destroy(&h->conn_lock);
+    pthread_cond_destroy(&h->timer_wanted);
+    pthread_cond_destroy(&h->quiet);
+    free(h);
+}
+
 size_t http_stop(struct http *h)
 {
     if (!h) return 0;
@@ -344,14 +324,8 @@ size_t http_stop(struct http *h)
     for (size_t i = 0; i < 2; i++) listener_stop(&h->listeners[i]);
     timer_stop(h);
     pthread_mutex_lock(&h->lock);
-    size_t left = h->structs;
-    pthread_mutex_unlock(&h->lock);
-    if (given_up || left) log_warn("http.stop", "given_up=%zu still_held=%zu", given_up, left);
-    if (left) return given_up; /* somebody may still call us with one of these: the struct stays */
-    pthread_mutex_destroy(&h->lock);
-    pthread_mutex_destroy(&h->conn_lock);
-    pthread_cond_destroy(&h->timer_wanted);
-    pthread_cond_destroy(&h->quiet);
-    free(h);
+    h->orphaned = true;
+    if (given_up || h->structs) log_warn("http.stop", "given_up=%zu still_held=%zu", given_up, h->structs);
+    http_unlock(h);
     return given_up;
 }

@@ -1,7 +1,5 @@
 /* http_admit: the questions at the door, in order: guard, Host, route, token, role, origin, media type, size. */
-#include <arpa/inet.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
 
@@ -36,30 +34,11 @@ static enum err ask_guard(struct door *d)
 }
 
 /* ---- Host: a page of another name that resolves to us (DNS rebinding) must not be served ------------------- */
-/* The address that the client really reached, as Host would name it. */
-static void local_name(int fd, char *name, size_t size)
-{
-    struct sockaddr_storage local;
-    socklen_t length = sizeof local;
-    char text[INET6_ADDRSTRLEN] = "";
-    name[0] = '\0';
-    if (getsockname(fd, (struct sockaddr *)&local, &length)) return;
-    if (local.ss_family == AF_INET) {
-        inet_ntop(AF_INET, &((struct sockaddr_in *)&local)->sin_addr, text, sizeof text);
-        err_print(name, size, "%s", text);
-    } else if (local.ss_family == AF_INET6) {
-        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&local)->sin6_addr, text, sizeof text);
-        err_print(name, size, "[%s]", text);
-    }
-}
-
 static enum err ask_host(struct door *d)
 {
     const struct http_config *config = &d->r->http->config;
-    char local[INET6_ADDRSTRLEN + 2];
-    const char *names[] = {"localhost", local, NULL};
+    const char *names[] = {"localhost", d->r->conn->local_name, NULL};
     if (config->allow_hosts && guard_host_allowed(d->facts.host, config->allow_hosts)) return OK;
-    local_name(d->r->conn->fd, local, sizeof local);
     if (guard_host_allowed(d->facts.host, names)) return OK;
     err_set(&d->note, ERR_HOST, "", "this server does not answer to that Host");
     err_print(d->note.found, sizeof d->note.found, "%s", d->facts.host);

@@ -1,10 +1,58 @@
 /* http_connection: how long each connection may take over what it is doing; the slow ones are shut down. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "schema/base/clock.h"
 #include "server/http_inside.h"
 
 enum { LINGER_MS = 2000 };
+
+static void read_local_name(struct conn *c)
+{
+    struct sockaddr_storage local;
+    socklen_t length = sizeof local;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (getsockname(c->fd, (struct sockaddr *)&local, &length)) return;
+    if (local.ss_family == AF_INET) {
+        inet_ntop(AF_INET, &((struct sockaddr_in *)&local)->sin_addr, text, sizeof text);
+        err_print(c->local_name, sizeof c->local_name, "%s", text);
+    } else if (local.ss_family == AF_INET6) {
+        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&local)->sin6_addr, text, sizeof text);
+        err_print(c->local_name, sizeof c->local_name, "[%s]", text);
+    }
+}
+
+struct conn *conn_new(struct http *h, int fd)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->http = h;
+    c->fd = fd;
+    c->since_ms = clock_mono_ms();
+    c->held_since_ms = -1;
+    read_local_name(c);
+    pthread_mutex_lock(&h->conn_lock);
+    c->next = h->conns;
+    if (h->conns) h->conns->previous = c;
+    h->conns = c;
+    h->counters.connections++;
+    pthread_mutex_unlock(&h->conn_lock);
+    return c;
+}
+
+void conn_free(struct conn *c)
+{
+    struct http *h = c->http;
+    pthread_mutex_lock(&h->conn_lock);
+    if (c->previous) c->previous->next = c->next;
+    else h->conns = c->next;
+    if (c->next) c->next->previous = c->previous;
+    h->counters.connections--;
+    pthread_mutex_unlock(&h->conn_lock);
+    free(c);
+}
 
 void conn_phase_is(struct conn *c, enum conn_phase phase)
 {

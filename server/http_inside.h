@@ -29,6 +29,7 @@ struct conn {
     struct conn *next, *previous;
     struct http *http;
     int fd;
+    char local_name[48]; /* our address as this client reached it, as Host would say it: "127.0.0.1", "[::1]" */
     bool cut; /* shut down already */
     enum conn_phase phase;
     int64_t since_ms;                /* of this phase */
@@ -138,12 +139,18 @@ struct http {
     size_t open;     /* requests the library has */
     size_t pending;  /* requests a handler or a sink's begin has not finished */
     size_t structs;  /* requests and streams in memory, also those only held */
-    bool stopping, timer_leaves, tells; /* tells: a stream has news for its owner */
+    bool stopping, timer_leaves;
+    bool tells;    /* a stream has news for its owner */
+    bool orphaned; /* stopped, while somebody still held a request or stream: the last of these frees it */
     struct http_counters counters;
     pthread_t timer;
 };
 
+/* http.c */
+void http_free(struct http *h);
 /* http_connection.c */
+struct conn *conn_new(struct http *h, int fd); /* NULL: no memory */
+void conn_free(struct conn *c);
 void conn_phase_is(struct conn *c, enum conn_phase phase);
 void conn_body_came(struct conn *c, size_t bytes);
 void conn_held(struct conn *c, bool held);
@@ -151,6 +158,7 @@ void conns_reap(struct http *h, int64_t now_ms);
 /* http_request.c */
 struct http_request *request_new(struct http *h, struct MHD_Connection *connection, const char *method, const char *path);
 void request_completed(struct http_request *r); /* the library lets go */
+void http_unlock(struct http *h); /* after `structs` became fewer */
 enum err request_read_query(struct http_request *r, struct err_note *note);
 enum err request_read_params(struct http_request *r, struct err_note *note);
 /* http_admit.c: guard, Host, route, token, origin, media type, size; on refusal the reply is set */

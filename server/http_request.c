@@ -46,6 +46,14 @@ void http_hold(struct http_request *r)
     atomic_fetch_add(&r->references, 1);
 }
 
+/* The last struct that outlived http_stop takes the server's own with it. */
+void http_unlock(struct http *h)
+{
+    bool last = h->orphaned && h->structs == 0;
+    pthread_mutex_unlock(&h->lock);
+    if (last) http_free(h);
+}
+
 void http_release(struct http_request *r)
 {
     if (atomic_fetch_sub(&r->references, 1) > 1) return;
@@ -59,8 +67,8 @@ void http_release(struct http_request *r)
     free(r->query);
     free(r);
     pthread_mutex_lock(&h->lock);
-    if (--h->structs == 0) pthread_cond_broadcast(&h->quiet);
-    pthread_mutex_unlock(&h->lock);
+    h->structs--;
+    http_unlock(h);
 }
 
 /* After this the connection may serve the next request or be gone. */

@@ -68,11 +68,22 @@ static void add_to_response(void *context, const char *name, const char *value)
     if (MHD_add_response_header(context, name, value) != MHD_YES) log_error("http.header", "name=%s what=refused", name);
 }
 
+/* To HEAD of a chunked reply 0.9.75 sends the last chunk, which the client would take for its next answer. */
+static void forget_stream(struct reply *reply)
+{
+    if (reply->kind != REPLY_STREAM) return;
+    stream_dropped(reply->stream);
+    reply->stream = NULL;
+    reply->kind = REPLY_STATIC;
+    reply->length = 0;
+}
+
 int respond(struct http_request *r)
 {
     bool closes = r->phase == REQUEST_HEAD || r->phase == REQUEST_BEGIN || r->phase == REQUEST_BODY || http_stopping(r);
     if (r->abandoned) return MHD_NO; /* its owner may be writing the reply right now */
     if (r->reply.kind == REPLY_NONE) return MHD_NO; /* finished without a reply: the client has gone */
+    if (r->head_only) forget_stream(&r->reply);
     struct MHD_Response *response = response_of(&r->reply);
     if (!response) return MHD_NO;
     each_header(r, closes, add_to_response, response);

@@ -48,7 +48,6 @@ static void unref_locked(struct http_stream *s)
     else h->streams = s->next;
     if (s->next) s->next->previous = s->previous;
     h->structs--;
-    if (h->structs == 0) pthread_cond_broadcast(&h->quiet);
     free(s->data);
     free(s);
 }
@@ -247,7 +246,7 @@ void http_stream_close(struct http_stream *s)
     s->ending = true;
     wake_reader_locked(s);
     unref_locked(s);
-    pthread_mutex_unlock(&h->lock);
+    http_unlock(h);
 }
 
 /* ---- the timer's part -------------------------------------------------------------------------------------- */

@@ -113,6 +113,12 @@ static void later_but_first(struct http_request *r)
     for (int i = 0; i < 200; i++) sched_yield();
 }
 
+/* Finished only when the test says so. */
+static void never(struct http_request *r)
+{
+    atomic_store(&rig_of(r)->unfinished, r);
+}
+
 /* ---- long-poll ----------------------------------------------------------------------------------------------------- */
 static void poll_over(struct http_request *r, enum http_wake why, void *context)
 {
@@ -322,6 +328,7 @@ static const struct http_route routes[] = {
     {"mistakes", "GET", "/mistakes", 0, 0, say_mistakes, NULL},
     {"later", "GET", "/later", 0, 0, later, NULL},
     {"first", "GET", "/first", 0, 0, later_but_first, NULL},
+    {"never", "GET", "/never", 0, 0, never, NULL},
     {"poll", "GET", "/poll", 0, 0, poll_watch, NULL},
     {"park", "GET", "/park", 0, 0, poll_plain, NULL},
     {"events", "GET", "/events", AUTH_ALL, 0, events, NULL},

@@ -26,7 +26,7 @@ struct rig {
     atomic_int served, gone, timeouts, woken, stopped, broken, uploads;
     atomic_ulong uploaded_bytes;
     atomic_bool sink_waits; /* the sink says "not now" until this is cleared */
-    struct http_request *_Atomic sink_request;
+    struct http_request *_Atomic sink_request, *_Atomic unfinished;
     char file[256];
 };
 struct rig *rig_new(void);

@@ -273,6 +273,38 @@ void test_stopping_with_parked_polls_streams_and_uploads_answers_and_frees_all(v
     CHECK(raw_is_closed(upload, 1000));
 }
 
+void test_a_request_nobody_finishes_is_given_up_and_may_be_finished_late(void)
+{
+    struct rig *rig = rig_new();
+    rig_start(rig);
+    int fd = ask(rig, "/never");
+    for (int i = 0; i < 5000 && !atomic_load(&rig->unfinished); i++) clock_sleep_ms(1);
+    struct http_request *r = atomic_load(&rig->unfinished);
+    double started = raw_now_s();
+    CHECK_INT(rig_stop(rig), 1);
+    CHECK_NEAR(raw_now_s() - started, 4.2, 1.0);
+    CHECK(raw_is_closed(fd, 1000));
+    http_reply_text(r, 200, "text/plain", "too late");
+    http_finish(r);
+}
+
+void test_head_of_an_event_stream_has_no_body_and_ends(void)
+{
+    static struct raw_reply reply;
+    struct rig *rig = rig_new();
+    rig_start(rig);
+    int fd = raw_connect(rig_port(rig));
+    raw_text(fd, "HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    raw_until(fd, "\r\n\r\n", &reply);
+    CHECK_TEXT(reply.statuses, "200");
+    CHECK_TEXT(strstr(reply.bytes, "\r\n\r\n"), "\r\n\r\n");
+    CHECK_INT(raw_get(fd, "/a", &reply), 200);
+    CHECK(!strncmp(reply.bytes, "HTTP/1.1 200", 12)); /* nothing between the two answers */
+    wait_streams(rig, 0);
+    close(fd);
+    CHECK_INT(rig_stop(rig), 0);
+}
+
 static void *upload_in_bits(void *argument)
 {
     int fd = *(int *)argument;
