@@ -179,6 +179,12 @@ static void follow_drained(struct stream_follower *f, void *context)
     rig_enqueue(context, follow_step, f);
 }
 
+static void follow_live(void *context)
+{
+    struct stream_follower *f = context;
+    if (stream_live(f) == STREAM_BEHIND) stream_when_drained(f, follow_drained, the_rig);
+}
+
 /* The rig's thread: one page of rows, then live or again. */
 static void follow_step(void *context)
 {
@@ -189,7 +195,8 @@ static void follow_step(void *context)
         write_event(json, sizeof json, id);
         if (!stream_row(f, id, "metric", json)) return;
     }
-    if (rows == PAGE || stream_live(f) == STREAM_BEHIND) stream_when_drained(f, follow_drained, the_rig);
+    if (rows == PAGE) stream_when_drained(f, follow_drained, the_rig);
+    else rig_enqueue(the_rig, follow_live, f); /* events may come between the page and this */
 }
 
 static void follow_first(void *context)
