@@ -167,7 +167,7 @@ bool request_admit(struct http_request *r, const char *version);
 void reply_clear(struct reply *reply);
 void request_refuse(struct http_request *r, enum err code, const struct err_note *note); /* sets the reply, with Connection: close */
 /* http_respond.c */
-int respond(struct http_request *r);         /* an MHD_Result */
+int respond(struct http_request *r);         /* an MHD_Result: 1 good, 0 close */
 void respond_midway(struct http_request *r); /* writes the reply past the library, while the body still comes */
 /* http_body.c; both return an MHD_Result */
 int body_begin(struct http_request *r);

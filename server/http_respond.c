@@ -90,7 +90,7 @@ int respond(struct http_request *r)
     enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)r->reply.status, response);
     MHD_destroy_response(response);
     r->phase = REQUEST_REPLIED;
-    return result;
+    return result == MHD_YES;
 }
 
 static void add_to_text(void *context, const char *name, const char *value)
