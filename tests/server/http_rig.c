@@ -179,9 +179,34 @@ static void follow_drained(struct stream_follower *f, void *context)
     rig_enqueue(context, follow_step, f);
 }
 
+static void publish_one(void)
+{
+    char json[8192];
+    long id = ++the_rig->last_event_id;
+    write_event(json, sizeof json, id);
+    stream_publish(the_rig->hub, "job", id, "metric", json);
+}
+
+struct publishing {
+    struct rig *rig;
+    int count;
+};
+
+static void publish_now(void *context)
+{
+    struct publishing *p = context;
+    for (int i = 0; i < p->count; i++) publish_one();
+    free(p);
+}
+
+/* Events may come between the page and this. */
 static void follow_live(void *context)
 {
     struct stream_follower *f = context;
+    if (the_rig->surprises) {
+        the_rig->surprises--;
+        publish_one();
+    }
     if (stream_live(f) == STREAM_BEHIND) stream_when_drained(f, follow_drained, the_rig);
 }
 
@@ -196,7 +221,7 @@ static void follow_step(void *context)
         if (!stream_row(f, id, "metric", json)) return;
     }
     if (rows == PAGE) stream_when_drained(f, follow_drained, the_rig);
-    else rig_enqueue(the_rig, follow_live, f); /* events may come between the page and this */
+    else rig_enqueue(the_rig, follow_live, f);
 }
 
 static void follow_first(void *context)
@@ -215,23 +240,6 @@ static void events(struct http_request *r)
     }
     struct stream_follower *f = stream_follow(rig_of(r)->hub, r, http_query(r, "all") ? NULL : "job", after);
     rig_enqueue(rig_of(r), follow_first, f);
-}
-
-struct publishing {
-    struct rig *rig;
-    int count;
-};
-
-static void publish_now(void *context)
-{
-    struct publishing *p = context;
-    char json[8192];
-    for (int i = 0; i < p->count; i++) {
-        long id = ++p->rig->last_event_id;
-        write_event(json, sizeof json, id);
-        stream_publish(p->rig->hub, "job", id, "metric", json);
-    }
-    free(p);
 }
 
 void rig_publish(struct rig *rig, int count)

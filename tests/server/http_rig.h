@@ -22,6 +22,7 @@ struct rig {
     size_t first, count;
     bool leaves;
     int padding; /* bytes in each event; up to 8000 */
+    int surprises; /* so many streams meet an event between their page and their going live */
     long last_event_id; /* events 1..last are "rows"; that thread's alone */
     atomic_int served, gone, timeouts, woken, stopped, broken, uploads;
     atomic_ulong uploaded_bytes;

@@ -162,6 +162,11 @@ void test_an_event_stream_sends_the_past_then_the_present_and_resumes_after_an_i
     raw_until(fd, "id: 355\n", &reply);
     CHECK_INT(check_ids(strstr(reply.bytes, "id: "), 353), 355);
     close(fd);
+    rig->surprises = 3;
+    fd = ask(rig, "/events?after=355");
+    raw_until(fd, "id: 358\n", &reply);
+    CHECK_INT(check_ids(strstr(reply.bytes, "id: "), 356), 358);
+    close(fd);
     wait_streams(rig, 0);
     CHECK_INT(raw_exchange(rig_port(rig), "GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: x\r\n\r\n", &reply), 400);
     CHECK_INT(rig_stop(rig), 0);
