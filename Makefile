@@ -2,6 +2,7 @@
 # make demo       install what is missing, build, train one job per strategy through the service, compare
 # make check      install what is missing, build, run every test; make check K=alpha: tests whose name holds "alpha"
 # make SAN=1 ...  the same under AddressSanitizer and UBSan, in a build folder of its own
+# make torture    kill -9 child, agent and daemon ten times each, print the table
 # make bench      measure (never part of check)     make install PREFIX=/usr/local     make clean
 # Knobs: CC, WERROR=1 (warnings stop the build), J (tests side by side), V=1 (show each command), KEEP=1 and DATA=folder (demo)
 CC      ?= cc
@@ -68,7 +69,7 @@ have      = $(if $(wildcard $(1)),$(2))
 PROGRAMS := $(call have,server/tandemd.c,$(BIN)/tandemd) $(call have,worker/tandem_worker.c,$(BIN)/tandem-worker) \
             $(call have,worker/run/tandem_train.c,$(BIN)/tandem-train) $(call have,clients/cli/tandem.c,$(BIN)/tandem)
 
-.PHONY: all deps demo check bench layers install clean programs
+.PHONY: all deps demo check torture bench layers install clean programs
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: deps
@@ -140,6 +141,9 @@ check: deps
 	@TANDEM_BIN=$(CURDIR)/$(BIN) TANDEM_SAN=$(SAN) $(BIN)/tests -j $(J) $(if $(K),-k '$(K)')
 layers:
 	@tests/agree/layers.sh
+# kill -9 of child, agent and daemon, ten times each; KILLS=50 TANDEM_SEED=7 for more
+torture: all
+	@cd "$$(mktemp -d)" && TANDEM_BIN=$(CURDIR)/$(BIN) TANDEM_ROOT=$(CURDIR) TANDEM_KILLS=$(or $(KILLS),10) sh $(CURDIR)/tests/e2e/kill_loops.sh
 # libFuzzer targets (clang only): build/fuzz/fuzz_job_spec tests/vectors/job_spec/valid -max_total_time=60
 .PHONY: fuzz
 fuzz: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZERS))

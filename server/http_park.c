@@ -121,14 +121,24 @@ void http_park(struct http_request *r, int64_t timeout_ms, http_on_wake *on_wake
     if (!http_park_unless_stopping(r, timeout_ms, on_wake, context)) on_wake(r, HTTP_STOPPING, context);
 }
 
+/* Looked at on every wake, not only when the timer comes round: a job must not be handed to a worker that has just left. */
+static bool has_left_locked(const struct http_request *r)
+{
+    struct pollfd fd = {.events = POLLRDHUP};
+    if (!r->suspended) return false;
+    fd.fd = r->conn->fd;
+    return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 bool http_wake(struct http_request *r)
 {
     struct http *h = r->http;
     pthread_mutex_lock(&h->lock);
     bool parked = r->parked;
+    enum http_wake why = parked && has_left_locked(r) ? HTTP_GONE : HTTP_WOKEN;
     if (parked) unlink_park(r);
     pthread_mutex_unlock(&h->lock);
-    if (parked) r->on_wake(r, HTTP_WOKEN, r->wake_context); /* still ours: nobody else can finish it */
+    if (parked) r->on_wake(r, why, r->wake_context); /* still ours: nobody else can finish it */
     return parked;
 }
 

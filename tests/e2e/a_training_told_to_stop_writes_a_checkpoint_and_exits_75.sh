@@ -5,17 +5,17 @@ set -eu
 EPOCHS=400 CHECKPOINT_S=1000 tiny_job stopped >long.json
 "$train" long.json --out cut --events-fd 3 3>events >log 2>&1 &
 child=$!
-until grep -q '"loss/dice"' events 2>/dev/null; do kill -0 "$child"; sleep 0.02; done
+until grep -qs '"loss/dice"' events 2>/dev/null; do kill -0 "$child"; sleep 0.02; done
 kill -TERM "$child"
 code=0
 wait "$child" || code=$?
 same "exit status" 75 "$code"
-tail -1 events | grep -q '"event":"checkpoint"' || tail -1 events | grep -q '"event": "checkpoint"'
-for event in start phase metric progress checkpoint; do grep -q "\"event\": *\"$event\"" events || { echo "no $event event"; exit 1; }; done
+tail -1 events | grep -qs '"event":"checkpoint"' || tail -1 events | grep -q '"event": "checkpoint"'
+for event in start phase metric progress checkpoint; do grep -qs "\"event\": *\"$event\"" events || { echo "no $event event"; exit 1; }; done
 first=$("$train" hash cut)
 "$train" long.json --out cut --resume cut/checkpoint-last --events-fd 3 3>more >log 2>&1 &
 child=$!
-until grep -q '"loss/dice"' more 2>/dev/null; do kill -0 "$child"; sleep 0.02; done
+until grep -qs '"loss/dice"' more 2>/dev/null; do kill -0 "$child"; sleep 0.02; done
 kill -TERM "$child"
 wait "$child" || code=$?
 same "exit status" 75 "$code"

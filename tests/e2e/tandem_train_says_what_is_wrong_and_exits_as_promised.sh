@@ -7,7 +7,7 @@ wrong() { # wrong STATUS WORDS ARGUMENTS...
     shift 2
     "$train" "$@" >said 2>&1 || code=$?
     same "status of tandem-train $*" "$status" "$code"
-    grep -q -- "$words" said || { echo "tandem-train $* lacks \"$words\":"; cat said; exit 1; }
+    grep -qs -- "$words" said || { echo "tandem-train $* lacks \"$words\":"; cat said; exit 1; }
 }
 tiny_job good >good.json
 tiny_job bad '"loss": {"strategy": "constant", "alpha": 1.5}, "seeed": 1' >bad.json
@@ -29,15 +29,15 @@ wrong 65 'word_unknown\|spec_error' good.json --out o --backend abacus
 wrong 70 'cannot read gone' good.json --out o --resume gone
 wrong 76 'diverged: loss/' hot.json --out o
 "$train" hot.json --out o --events-fd 3 3>events >said 2>&1 || true
-grep -q '"class": *"diverged"' events
-grep -q '"samples"' events
+grep -qs '"class": *"diverged"' events
+grep -qs '"samples"' events
 echo garbage >garbage
 wrong 70 'is not a checkpoint' good.json --out o --resume garbage
 (ulimit -f 1; code=0; "$train" good.json --out small >said 2>&1 || code=$?; same "status with a full disk" 73 "$code")
-grep -q 'no_space: cannot write small/checkpoint-last' said
+grep -qs 'no_space: cannot write small/checkpoint-last' said
 [ ! -e small/checkpoint-last ] && [ ! -e small/checkpoint-last.part ]
 "$train" good.json --out done >said
-grep -q 'done in' said
+grep -qs 'done in' said
 for file in model.safetensors model.json curves.csv curves.svg result.json checkpoint-last checkpoint-best; do [ -s "done/$file" ]; done
 ls done/preview-0-*.png >/dev/null
 tiny_job other '"seed": 2' >other.json

@@ -13,14 +13,14 @@ is() { # is WANT COMMAND...: the exit code
     got=0; "$@" >out 2>err || got=$?
     [ "$got" = "$want" ] || { echo "$*: exit $got, not $want"; cat out err tandemd.log; exit 1; }
 }
-has() { grep -q -- "$1" out || { echo "no \"$1\" in:"; cat out; exit 1; }; }
+has() { grep -qs -- "$1" out || { echo "no \"$1\" in:"; cat out; exit 1; }; }
 
 is 0 "$bin/tandem" dataset check set
 is 0 "$bin/tandem" dataset push mine set
 is 0 "$bin/tandem" dataset push mine set; has 'there already'
 is 0 "$bin/tandem" dataset ls; has '^mine '
 is 1 "$bin/tandem" submit "$examples/constant.json" --set dataset=mien
-grep -q mine err || { cat err; exit 1; }
+grep -qs mine err || { cat err; exit 1; }
 
 # nobody works yet: a job waits, says why, and can be cancelled
 is 0 "$bin/tandem" -o name submit "$examples/constant.json" --set dataset=mine
