@@ -12,6 +12,7 @@
 
 #ifdef HAVE_DNNL
 #include "worker/net/backend_dnnl.h"
+#include "worker/net/kernel_pick.h"
 
 static const char *const levels[] = {"v2", "v3", "v4"};
 
@@ -84,19 +85,24 @@ static struct shape rectangle(int rows, int columns)
     return (struct shape){.rank = 2, .dims = {rows, columns, 1}};
 }
 
-/* Runs `test` at each level that fits this machine and its block. */
-static void at_each_level(void (*test)(const struct backend *fast, const struct backend *law))
+/* Runs `test` at each level that this machine has, with the block that oneDNN likes here; `both_blocks`: with 8 and 16,
+   for our own kernels, which serve either. */
+static void at_each_level(bool both_blocks, void (*test)(const struct backend *fast, const struct backend *law))
 {
     if (!backend_dnnl_available()) check_skip("this machine has no AVX2");
     int ran = 0;
-    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
-        if (!strcmp(levels[i], "v4") && backend_dnnl().block != 16) continue;
-        setenv("TANDEM_ISA", levels[i], 1);
-        struct backend fast = backend_dnnl(), law = backend_ref_double(fast.block);
-        fast.thread_start();
-        test(&fast, &law);
-        ran++;
-    }
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        for (int block = 8; block <= 16; block += 8) {
+            setenv("TANDEM_ISA", levels[i], 1);
+            const struct kernel_simd *kernels = kernel_pick(block);
+            struct backend fast = backend_dnnl();
+            if (strcmp(kernels->isa, levels[i]) || (!both_blocks && block != fast.block)) continue;
+            fast.block = block;
+            struct backend law = backend_ref_double(block);
+            fast.thread_start();
+            test(&fast, &law);
+            ran++;
+        }
     CHECK(ran >= 2);
 }
 
@@ -160,15 +166,54 @@ static void compare_convs(const struct backend *fast, const struct backend *law)
                     bool bias = (i + o + k) % 2;
                     compare_conv(fast, law, (struct conv_shape){.in = rectangle(sizes[k][0], sizes[k][1]), .parts = 1 + (o == 2), .in_channels = channels[i],
                                                                 .out_channels = channels[o], .stride = stride, .bias = bias});
-                    if (stride == 1)
-                        compare_conv(fast, law, (struct conv_shape){.in = rectangle(sizes[k][0], sizes[k][1]), .parts = 1, .in_channels = channels[i],
-                                                                    .out_channels = channels[o], .stride = 1, .bias = bias, .image = true});
                 }
+}
+
+static void compare_images(const struct backend *fast, const struct backend *law)
+{
+    static const int in[] = {1, 2, 3, 9}, out[] = {1, 16, 24, 33}, sizes[][2] = {{5, 7}, {8, 8}, {1, 1}, {2, 19}};
+    for (size_t i = 0; i < 64; i++)
+        compare_conv(fast, law, (struct conv_shape){.in = rectangle(sizes[i % 4][0], sizes[i % 4][1]), .parts = 1, .in_channels = in[i / 4 % 4],
+                                                    .out_channels = out[i / 16], .stride = 1, .bias = i % 3 == 0, .image = true});
+}
+
+void test_fast_first_layers_agree_with_the_law(void)
+{
+    at_each_level(true, compare_images);
+}
+
+/* Our own weight gradient of blocked layers, which the oneDNN backend takes for images of one or two rows only. */
+static void compare_small(const struct backend *fast, const struct backend *law)
+{
+    static const int sizes[][2] = {{1, 1}, {1, 4}, {2, 3}, {7, 6}};
+    const struct kernel_simd *kernels = kernel_pick(fast->block);
+    for (int i = 0; i < 16; i++) {
+        struct conv_shape s = {.block = fast->block, .in = rectangle(sizes[i % 4][0], sizes[i % 4][1]), .parts = 1 + i / 8, .in_channels = 3 + 14 * (i / 4 % 2),
+                               .out_channels = 20, .stride = 1 + i / 4 % 2, .bias = true};
+        struct tensor_layout layout = {.kind = TENSOR_CONV, .block = s.block, .out = 20, .parts = s.parts, .in = s.in_channels, .taps = 9};
+        struct network_layer_kernels direct = {0};
+        struct conv *conv;
+        s.out = shape_convolved(s.in, s.stride);
+        CHECK_INT(law->conv_new(&s, false, &direct, 1, &conv, NULL), OK);
+        struct pair x = activation_random(s.parts, s.in_channels, s.in, s.block, 0), d_y = activation_random(1, 20, s.out, s.block, 1);
+        struct pair d_w = pair_empty(tensor_arena_count(&layout)), d_bias = pair_empty((size_t)channels_padded(20, s.block));
+        kernels->conv_backward_weights(&s, x.f, d_y.f, d_w.f, d_bias.f);
+        law->conv_backward_weights(conv, 0, NULL, x.d, d_y.d, d_w.d, d_bias.d);
+        check_close("small backward weights", d_w, (double)shape_pixels(s.out));
+        check_close("small backward bias", d_bias, (double)shape_pixels(s.out));
+        law->conv_free(conv);
+        pair_free(&x), pair_free(&d_y), pair_free(&d_w), pair_free(&d_bias);
+    }
+}
+
+void test_fast_weight_gradients_of_small_images_agree_with_the_law(void)
+{
+    at_each_level(true, compare_small);
 }
 
 void test_dnnl_convolutions_agree_with_the_law_and_none_is_a_slow_one(void)
 {
-    at_each_level(compare_convs);
+    at_each_level(false, compare_convs);
 }
 
 /* The very layers of the benchmark: names only (their numbers are those of the sizes above). */
@@ -254,7 +299,7 @@ static void compare_ups(const struct backend *fast, const struct backend *law)
 
 void test_fast_transposed_convolutions_agree_with_the_law(void)
 {
-    at_each_level(compare_ups);
+    at_each_level(true, compare_ups);
 }
 
 /* ---- norm, activation ----------------------------------------------------------------------------------- */
@@ -316,7 +361,7 @@ static void compare_norms(const struct backend *fast, const struct backend *law)
 
 void test_fast_norm_and_activation_agree_with_the_law(void)
 {
-    at_each_level(compare_norms);
+    at_each_level(true, compare_norms);
 }
 
 /* ---- pooling, head -------------------------------------------------------------------------------------- */
@@ -350,7 +395,7 @@ static void compare_pool_and_head(const struct backend *fast, const struct backe
 
 void test_fast_pool_and_head_agree_with_the_law(void)
 {
-    at_each_level(compare_pool_and_head);
+    at_each_level(true, compare_pool_and_head);
 }
 
 void test_fast_pool_breaks_ties_and_passes_nan_as_the_law_does(void)
