@@ -182,11 +182,14 @@ static void add_scripts(const char *folder, const char *word)
 {
     struct dirent **found;
     int n = scandir(folder, &found, is_script, alphasort);
+    if (n < 0) return; /* no such folder */
     for (int i = 0; i < n; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/%s", folder, found[i]->d_name);
-        add(strdup(path), NULL, word);
+        if (!word || strstr(path, word)) add(strdup(path), NULL, NULL);
+        free(found[i]);
     }
+    free(found);
 }
 
 static int run_all(int jobs, int results[3])
