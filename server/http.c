@@ -150,6 +150,48 @@ static void fill_defaults(struct http_config *c)
     if (!c->stream_bytes_max) c->stream_bytes_max = 262144;
 }
 
+static char *copy_text(const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy) abort(); /* at the start, a few bytes */
+    return copy;
+}
+
+static const char *const *copy_list(const char *const *list)
+{
+    size_t n = 0;
+    while (list && list[n]) n++;
+    const char **copy = calloc(n + 1, sizeof *copy);
+    if (!copy) abort();
+    for (size_t i = 0; i < n; i++) copy[i] = copy_text(list[i]);
+    return copy;
+}
+
+static void free_list(const char *const *list)
+{
+    union {
+        const char *const *given;
+        void **wanted; /* ours: made by copy_list */
+    } copy = {.given = list};
+    for (size_t i = 0; copy.wanted[i]; i++) free(copy.wanted[i]);
+    free(copy.wanted);
+}
+
+/* Names are copied: nothing of the caller's has to outlive http_start but `auth` and `app`. */
+static void config_copy(struct http_config *to, const struct http_config *from)
+{
+    *to = *from;
+    fill_defaults(to);
+    to->allow_hosts = copy_list(from->allow_hosts);
+    to->allow_origins = copy_list(from->allow_origins);
+}
+
+static void config_free(struct http_config *config)
+{
+    free_list(config->allow_hosts);
+    free_list(config->allow_origins);
+}
+
 static void raise_file_limit(unsigned connections)
 {
     struct rlimit limit;
@@ -200,9 +242,8 @@ enum err http_start(const struct http_config *config, const struct http_routes *
     *http = NULL;
     struct http *h = calloc(1, sizeof *h);
     if (!h) return err_set(note, ERR_NO_MEMORY, "", "no memory");
-    h->config = *config;
+    config_copy(&h->config, config);
     h->routes = *routes;
-    fill_defaults(&h->config);
     enum err e = check_addresses(&h->config, note);
     pthread_mutex_init(&h->lock, NULL);
     pthread_mutex_init(&h->conn_lock, NULL);
@@ -211,6 +252,7 @@ enum err http_start(const struct http_config *config, const struct http_routes *
     MHD_set_panic_func(on_panic, NULL);
     if (e == OK) e = timer_start(h, note);
     if (e != OK) goto free_it;
+    *http = h; /* before the first request, whose handler may look for it */
     e = listener_start(h, &h->listeners[0], h->config.address, h->config.port, note);
     if (e == OK && h->config.worker_address)
         e = listener_start(h, &h->listeners[1], h->config.worker_address, h->config.worker_port, note);
@@ -219,9 +261,10 @@ enum err http_start(const struct http_config *config, const struct http_routes *
         timer_stop(h);
         goto free_it;
     }
-    *http = h;
     return OK;
 free_it:
+    *http = NULL;
+    config_free(&h->config);
     free(h);
     return e;
 }
@@ -313,6 +356,7 @@ void http_free(struct http *h)
     pthread_mutex_destroy(&h->conn_lock);
     pthread_cond_destroy(&h->timer_wanted);
     pthread_cond_destroy(&h->quiet);
+    config_free(&h->config);
     free(h);
 }
 

@@ -70,6 +70,7 @@ struct http_routes {
 };
 
 /* ---- start and stop ------------------------------------------------------------------------------- */
+/* Copied by http_start; `auth`, `app` and the routes' table must outlive the server. */
 struct http_config {
     const char *address;        /* "127.0.0.1" when NULL; "0.0.0.0", "::1", ... */
     int port;                   /* 0: any free one, see http_port */

@@ -38,7 +38,7 @@ static enum err ask_host(struct door *d)
 {
     const struct http_config *config = &d->r->http->config;
     const char *names[] = {"localhost", d->r->conn->local_name, NULL};
-    if (config->allow_hosts && guard_host_allowed(d->facts.host, config->allow_hosts)) return OK;
+    if (guard_host_allowed(d->facts.host, config->allow_hosts)) return OK;
     if (guard_host_allowed(d->facts.host, names)) return OK;
     err_set(&d->note, ERR_HOST, "", "this server does not answer to that Host");
     err_print(d->note.found, sizeof d->note.found, "%s", d->facts.host);
@@ -80,7 +80,7 @@ static bool is_origin_allowed(const struct door *d, const char *origin)
 {
     const char *const *allowed = d->r->http->config.allow_origins;
     if (is_same_origin(origin, d->facts.host)) return true;
-    for (; allowed && *allowed; allowed++)
+    for (; *allowed; allowed++)
         if (!strcasecmp(*allowed, origin)) return true;
     return false;
 }

@@ -355,12 +355,10 @@ static const struct http_route routes[] = {
 
 struct rig *rig_new(void)
 {
-    static const char *const hosts[] = {"a", "b", NULL};
     struct rig *rig = calloc(1, sizeof *rig);
     CHECK(rig);
     the_rig = rig;
     rig->padding = 100;
-    rig->config.allow_hosts = hosts;
     rig->config.app = rig;
     return rig;
 }
@@ -372,7 +370,13 @@ void rig_start(struct rig *rig)
     pthread_mutex_init(&rig->mutex, NULL);
     pthread_cond_init(&rig->changed, NULL);
     rig->hub = stream_hub_new();
+    char words[2][8] = {"a", "b"};
+    const char *hosts[] = {words[0], words[1], NULL};
+    rig->config.allow_hosts = hosts;
     if (http_start(&rig->config, &table, &rig->http, &note) != OK) check_fail(__FILE__, __LINE__, "http_start: %s", note.detail);
+    memset(words, 'x', sizeof words - 1); /* http_start has copies: what it was given may go */
+    rig->config.allow_hosts = NULL;
+    hosts[0] = hosts[1] = NULL;
     CHECK_INT(pthread_create(&rig->thread, NULL, rig_run, rig), 0);
 }
 
