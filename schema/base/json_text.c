@@ -49,11 +49,27 @@ enum err json_text_parse(const char *text, size_t length, size_t bytes_max, json
     return err_set(note, ERR_BAD_JSON, "", "line %d, column %d: %s", error.line, error.column, error.text);
 }
 
+/* Digits of a whole number; submits write dozens of numbers each, and printf is slow. */
+static void write_whole(int64_t n, char to[32])
+{
+    char digits[24];
+    int count = 0;
+    uint64_t rest = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+    do digits[count++] = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (n < 0) *to++ = '-';
+    while (count) *to++ = digits[--count];
+    *to = 0;
+}
+
 void json_text_number(double x, int real, char to[32])
 {
     int digits = 15;
-    do snprintf(to, 32, "%.*g", digits, x);
-    while (strtod(to, NULL) != x && ++digits <= 17);
+    if (fabs(x) < 1e15 && x == floor(x) && !(x == 0 && signbit(x)))
+        write_whole((int64_t)x, to);
+    else
+        do snprintf(to, 32, "%.*g", digits, x);
+        while (strtod(to, NULL) != x && ++digits <= 17);
     if (real && !strpbrk(to, ".en")) strcat(to, ".0");
 }
 
@@ -143,7 +159,9 @@ static enum err write_value(const struct writer *w, const json_t *value, int lev
     case JSON_OBJECT: return write_object(w, value, level);
     case JSON_ARRAY: return write_array(w, value, level);
     case JSON_STRING: return write_string(w, json_string_value(value), json_string_length(value));
-    case JSON_INTEGER: return buf_printf(w->to, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    case JSON_INTEGER:
+        write_whole(json_integer_value(value), number);
+        return buf_text(w->to, number);
     case JSON_REAL:
         if (!isfinite(json_real_value(value))) return buf_text(w->to, "null");
         json_text_number(json_real_value(value), 1, number);
