@@ -423,6 +423,7 @@ static enum attempt_end report(struct attempt *a, const struct verdict *v)
 {
     bool release = v->what == VERDICT_RELEASE;
     json_t *body = body_of(a, v);
+    lease_beat(a->lease, a->s->client); /* a short job ends before its first heartbeat is due */
     struct api_call call = {.op = release ? API_ATTEMPT_RELEASE : API_ATTEMPT_FINISH, .params = {{"job", a->key.job}, {"n", a->key.attempt}},
                             .body = body, .repeatable = true, .retry_ms = a->s->away_ms, .stop = a->s->at_once};
     struct api_reply reply;

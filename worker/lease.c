@@ -78,15 +78,16 @@ static void lose(struct lease *lease, const struct err_note *why)
     log_warn("lease.lost", "job=%s attempt=%s why=%s", lease->key.job, lease->key.attempt, why->detail);
 }
 
-static enum err beat(struct lease *lease, struct err_note *note)
+/* `wait_ms` in whole seconds that surely end before the next beat is due; leases of a test are not parked at all. */
+static enum err beat(struct lease *lease, struct api_client *client, int64_t wait_ms, struct err_note *note)
 {
-    char wait[24]; /* whole seconds that surely end before the next beat is due; leases of a test are not parked at all */
-    snprintf(wait, sizeof wait, "%lld", (long long)(lease->key.heartbeat_ms / 1000));
+    char wait[24];
+    snprintf(wait, sizeof wait, "%lld", (long long)(wait_ms / 1000));
     json_t *body = body_of(lease);
     struct api_call call = {.op = API_ATTEMPT_HEARTBEAT, .params = {{"job", lease->key.job}, {"n", lease->key.attempt}, {"wait", wait}},
                             .body = body, .timeout_ms = ANSWER_MS, .stop = &lease->stop};
     struct api_reply reply;
-    enum err e = api_call(lease->client, &call, &reply, note);
+    enum err e = api_call(client, &call, &reply, note);
     if (!e) take_answer(lease, reply.json);
     api_reply_free(&reply);
     json_decref(body);
@@ -111,7 +112,7 @@ static void *keep_alive(void *user)
     while (!lease->stop) {
         struct err_note note = {0};
         int64_t sent_ms = clock_mono_ms();
-        enum err e = beat(lease, &note);
+        enum err e = beat(lease, lease->client, lease->key.heartbeat_ms, &note);
         if (lease->stop) break;
         int64_t now_ms = clock_mono_ms();
         if (!e) {
@@ -144,6 +145,13 @@ struct lease *lease_start(struct api_client *client, const struct lease_key *key
     pthread_mutex_init(&lease->lock, NULL);
     if (pthread_create(&lease->thread, NULL, keep_alive, lease)) abort();
     return lease;
+}
+
+void lease_beat(struct lease *lease, struct api_client *client)
+{
+    struct err_note note;
+    enum err e = beat(lease, client, 0, &note);
+    if (e) log_debug("lease.beat", "job=%s %s", lease->key.job, note.detail); /* the thread's own beats decide */
 }
 
 void lease_over(struct lease *lease)

@@ -24,6 +24,8 @@ struct lease;
    `away_ms_max` after the last answer the lease counts as lost (never before lease_ms). `interrupt` (may be NULL) turns true
    when a command arrives or the lease is lost. */
 struct lease *lease_start(struct api_client *client, const struct lease_key *key, int64_t away_ms_max, atomic_bool *interrupt);
+/* One heartbeat now, from the caller's thread and connection: what lease_progress was told last stands before the attempt ends. */
+void lease_beat(struct lease *lease, struct api_client *client);
 void lease_over(struct lease *lease); /* the attempt was finished or given back: losing the lease now is no news */
 void lease_stop(struct lease *lease); /* within 0.3 s; frees; NULL is fine */
 void lease_progress(struct lease *lease, const struct lease_progress *progress); /* what the next heartbeat says */
