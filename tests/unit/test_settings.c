@@ -60,6 +60,7 @@ void test_settings_take_flag_over_environment_over_default(void)
     CHECK(!v.quiet && v.format == 1 && v.hosts.count == 3 && args.count == 1);
     CHECK_TEXT(v.hosts.item[2], "c");
     CHECK_INT(READ("--lease-ms", "1500", "--", "--quiet"), SETTINGS_GO);
+    CHECK_TEXT(v.listen, "127.0.0.1:8080"); /* an empty variable is none */
     CHECK_INT(v.lease_ms, 1500);
     CHECK_TEXT(args.item[0], "--quiet");
 }
