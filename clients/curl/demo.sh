@@ -8,9 +8,8 @@ bin=${TANDEM_BIN:-$PWD/build/plain/bin}
 out=${OUT:-demo-out} epochs=${EPOCHS:-8} steps=${STEPS:-12}
 pids=()
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-stop() { # end what was started, by its own pid, and wait until it is gone
-    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
-    [ ${#pids[@]} -eq 0 ] || wait "${pids[@]}" 2>/dev/null || true
+stop() { # workers first: they hand their jobs back while the server still listens; each by its own pid, until it is gone
+    for pid in $(printf '%s\n' "${pids[@]}" | tac); do kill "$pid" 2>/dev/null || continue; wait "$pid" 2>/dev/null || true; done
     pids=()
 }
 trap stop EXIT
@@ -25,7 +24,7 @@ if [ -n "${DATA:-}" ]; then
     data=$(cd "$DATA" && pwd)
 else
     data=$out/lesions
-    "$bin/tandem-train" generate --out "$data" --spec '{"kind":"lesions","images":48,"size":160,"classes":2,"foreground":0.04,"noise":0.15,"seed":7}'
+    "$bin/tandem-train" generate --out "$data" --seed 7
 fi
 "$bin/tandem-train" check --data "$data"
 
@@ -63,15 +62,17 @@ for k in "${!names[@]}"; do
 done
 
 say "4. Training"
-row='[.name, .state, (.phase // .reason // ""), "epoch \(.progress.epoch // 0)/\(.progress.epochs // 0)", "Dice \(.latest["val/dice"] // "-" | tostring | .[0:6])", "alpha \(.latest["alpha"] // "-" | tostring | .[0:5])", "ETA \(.progress.eta_s // 0 | floor) s"] | @tsv'
+row='[.name, .state, (.phase // .reason.code // ""), "epoch \(.progress.epoch // 0)/\(.progress.epochs // 0)", "Dice \(.latest["val/dice"] // "-" | tostring | .[0:6])", "alpha \(.latest["alpha"] // "-" | tostring | .[0:5])", "ETA \(.progress.eta_s // 0 | floor) s"] | @tsv'
 show() { for id in "${ids[@]}"; do curl -fsS "$url/v1/jobs/$id" | jq -r "$row"; done | column -t -s "$(printf '\t')"; }
-ended() { curl -fsS "$url/v1/jobs/$1" | jq -e '.state | IN("succeeded", "failed", "cancelled", "pruned")' >/dev/null; }
-for id in "${ids[@]}"; do
-    until ended "$id"; do
-        show | sed 's/^/  /'; echo
-        etag=$(curl -fsSI "$url/v1/jobs/$id" | tr -d '\r' | sed -n 's/^[Ee][Tt]ag: //p')
-        for _ in 1 2 3 4 5 6; do curl -fsS -o /dev/null -H "If-None-Match: $etag" "$url/v1/jobs/$id?wait=5" || true; ended "$id" && break; done
-    done
+ended() { curl -fsS "$url/v1/jobs" | jq -e 'all(.jobs[]; .state | IN("succeeded", "failed", "cancelled", "pruned"))' >/dev/null; }
+last=
+until ended; do
+    now=$(show)
+    [ "$now" = "$last" ] || printf '%s\n\n' "$now"
+    last=$now
+    # sleeps in the server until the first job that still runs has news, at most 5 s
+    waiting=$(curl -fsS "$url/v1/jobs?state=running,stopping,queued" | jq -r '.jobs[-1].id // empty')
+    [ -z "$waiting" ] || curl -fsS -o /dev/null "$url/v1/jobs/$waiting?wait=5"
 done
 show
 

@@ -12,7 +12,9 @@ seeds=${SEEDS:-1 2 3} epochs=${EPOCHS:-15}
 sets=("$@"); [ ${#sets[@]} -gt 0 ] || sets=(isbi2012 chasedb1)
 for set in "${sets[@]}"; do [ -d "$top/$set" ] || { echo "parity: no data set $top/$set (set TANDEM_DATA)" >&2; exit 2; }; done
 pids=()
-stop() { [ ${#pids[@]} -eq 0 ] || { kill "${pids[@]}" 2>/dev/null; wait "${pids[@]}" 2>/dev/null; } || true; }
+stop() { # workers first, the server last, each until it is gone
+    for pid in $(printf '%s\n' "${pids[@]}" | tac); do kill "$pid" 2>/dev/null || continue; wait "$pid" 2>/dev/null || true; done
+}
 trap stop EXIT
 rm -rf "$out"; mkdir -p "$out"
 "$bin/tandemd" --data "$out/server" --port 0 --port-file "$out/port" 2>"$out/tandemd.log" & pids+=($!)
