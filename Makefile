@@ -18,7 +18,7 @@ VERSION := 0.1.0
 Q       := $(if $(V),,@)
 
 # ---- what the house is built with -------------------------------------------------------------------
-DEBS := gcc make pkg-config binutils curl ca-certificates libmicrohttpd-dev libjansson-dev libsqlite3-dev \
+DEBS := gcc make pkg-config binutils curl jq ca-certificates libmicrohttpd-dev libjansson-dev libsqlite3-dev \
         libcurl4-gnutls-dev nettle-dev libdnnl-dev libpng-dev libjpeg-dev libarchive-dev zlib1g-dev
 
 # Each flag of this list is tried on the compiler once: what it does not know is left out.
