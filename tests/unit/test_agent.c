@@ -44,7 +44,7 @@ struct daemon {
     char finish[4096], logs[16384], registered[2048], phase[32];
 };
 
-static void happened(struct daemon *d, const char *format, ...)
+static void PRINTF_LIKE(2, 3) happened(struct daemon *d, const char *format, ...)
 {
     size_t n = strlen(d->all);
     va_list args;

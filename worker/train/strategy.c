@@ -76,7 +76,7 @@ static const struct strategy *strategy_of(const struct loss_spec *loss)
     for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++)
         if (strategies[i].word == loss->strategy && (strategies[i].mode < 0 || strategies[i].mode == (int)loss->optimizers.mode))
             return &strategies[i];
-    assert(!"a strategy that the spec reader should have refused");
+    assert(0 && "a strategy that the spec reader should have refused");
     return NULL;
 }
 
