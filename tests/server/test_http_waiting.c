@@ -99,8 +99,10 @@ void test_a_long_poll_ends_at_its_deadline_or_when_woken(void)
         raw_until(others[i], "woken", &reply);
         close(others[i]);
     }
-    for (int i = 0; i < 3; i++) others[i] = ask(rig, "/poll?topic=queue");
-    wait_parked(rig, 3);
+    for (int i = 0; i < 3; i++) {
+        others[i] = ask(rig, "/poll?topic=queue");
+        wait_parked(rig, (uint64_t)i + 1);
+    }
     CHECK_INT(stream_wake(rig->hub, "queue", 1), 1); /* one job, one claim: the oldest */
     wait_parked(rig, 2);
     raw_until(others[0], "woken", &reply);
