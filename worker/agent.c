@@ -28,7 +28,8 @@ static void on_signal(int number)
 {
     (void)number;
     if (drain) at_once = true;
-    drain = interrupt = true;
+    drain = true; /* before `interrupt`: whoever clears that one looks at this one afterwards */
+    interrupt = true;
 }
 
 static void watch_signals(void)
@@ -47,6 +48,7 @@ struct agent {
     struct attempt_settings attempt;
     char host[256], program[PATH_MAX], id[64];
     int64_t jobs, idle_since_ms;
+    int host_failures;
 };
 
 /* ---- who we are ----------------------------------------------------------------------------------- */
@@ -196,6 +198,22 @@ static bool may_go_on(const struct agent *a)
     return !drain && (!a->settings->max_jobs || a->jobs < a->settings->max_jobs) && idle_left_s(a) >= 0;
 }
 
+static void listen_again(void)
+{
+    interrupt = false;
+    if (drain) interrupt = true;
+}
+
+/* A host that cannot run jobs (disk full, no tandem-train) must not eat the queue: it asks less and less often. */
+static void rest_after(struct agent *a, enum attempt_end end)
+{
+    a->host_failures = end == ATTEMPT_HOST_FAILED ? a->host_failures + 1 : 0;
+    if (!a->host_failures || (a->settings->max_jobs && a->jobs + 1 >= a->settings->max_jobs)) return;
+    int64_t rest_ms = api_backoff_ms(a->host_failures + 2, 0, 0.5 + api_dice() / 2);
+    log_warn("worker.resting", "ms=%lld: this host could not run the last %d", (long long)rest_ms, a->host_failures);
+    for (int64_t until = clock_mono_ms() + rest_ms; !drain && clock_mono_ms() < until;) clock_sleep_ms(100);
+}
+
 static int work(struct agent *a)
 {
     int status = 0;
@@ -205,7 +223,7 @@ static int work(struct agent *a)
         struct err_note note = {0};
         json_t *claim = NULL;
         if (!*claim_key) uuid_new(claim_key);
-        interrupt = drain;
+        listen_again();
         enum err e = ask(a, claim_key, idle_left_s(a), CLAIM_RETRY_MS, &interrupt, &claim, &note);
         if (e) { /* the key stays: an answer that was lost may have been a job */
             if (drain) undo_claim(a, claim_key);
@@ -217,8 +235,8 @@ static int work(struct agent *a)
             clock_sleep_ms((int64_t)(api_dice() * JITTER_MS));
             continue;
         }
-        interrupt = drain;
-        attempt_run(&a->attempt, claim);
+        listen_again();
+        rest_after(a, attempt_run(&a->attempt, claim));
         json_decref(claim);
         a->jobs++;
         a->idle_since_ms = clock_mono_ms();

@@ -27,7 +27,8 @@ struct attempt_settings {
     const atomic_bool *drain;    /* the first TERM */
     const atomic_bool *at_once;  /* the second */
 };
-enum attempt_end { ATTEMPT_FINISHED, ATTEMPT_RELEASED, ATTEMPT_LOST };
+/* HOST_FAILED: finished as failed, but for want of disk or program on this host, so the next job would fare no better. */
+enum attempt_end { ATTEMPT_FINISHED, ATTEMPT_HOST_FAILED, ATTEMPT_RELEASED, ATTEMPT_LOST };
 /* `claim` is the reply of POST /v1/worker/claim. Must be called on the main thread (see child_start). */
 enum attempt_end attempt_run(const struct attempt_settings *settings, const json_t *claim);
 #endif

@@ -10,7 +10,7 @@
 #include "schema/base/clock.h"
 #include "schema/base/log.h"
 
-enum { ANSWER_MS = 10000, RETRY_MS_MIN = 100, RETRY_MS_MAX = 5000 };
+enum { ANSWER_MS_MIN = 1000, ANSWER_MS_MAX = 10000, RETRY_MS_MIN = 100, RETRY_MS_MAX = 5000 };
 static const char *const words[] = {"none", "cancel", "pause", "preempt", "prune", NULL};
 
 struct lease {
@@ -84,8 +84,10 @@ static enum err beat(struct lease *lease, struct api_client *client, int64_t wai
     char wait[24];
     snprintf(wait, sizeof wait, "%lld", (long long)(wait_ms / 1000));
     json_t *body = body_of(lease);
+    int64_t answer_ms = lease->key.lease_ms / 3; /* a connection that swallows one beat leaves time for another */
+    answer_ms = answer_ms < ANSWER_MS_MIN ? ANSWER_MS_MIN : answer_ms > ANSWER_MS_MAX ? ANSWER_MS_MAX : answer_ms;
     struct api_call call = {.op = API_ATTEMPT_HEARTBEAT, .params = {{"job", lease->key.job}, {"n", lease->key.attempt}, {"wait", wait}},
-                            .body = body, .timeout_ms = ANSWER_MS, .stop = &lease->stop};
+                            .body = body, .timeout_ms = answer_ms, .stop = &lease->stop};
     struct api_reply reply;
     enum err e = api_call(client, &call, &reply, note);
     if (!e) take_answer(lease, reply.json);

@@ -9,7 +9,7 @@ started= workers=0 server=
 skip() { echo "skipped: $*"; exit 77; }
 fail() {
     echo "FAILED: $*"
-    for log in *.log; do [ ! -f "$log" ] || { echo "--- $log"; tail -n 25 "$log"; }; done
+    for log in *.log; do [ ! -f "$log" ] || { echo "--- $log"; tail -n 12 "$log"; }; done
     exit 1
 }
 for program in tandemd tandem-worker tandem-train; do [ -x "$TANDEM_BIN/$program" ] || skip "$program is not built"; done

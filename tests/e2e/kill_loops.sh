@@ -17,11 +17,17 @@ kill_child() {
     kill -9 "$child" 2>/dev/null || return 1 # it had just ended: not a kill
 }
 kill_agent() {
+    child=$(child_of "$worker_log")
+    kill -0 "$child" 2>/dev/null || return 1 # a worker that trains nothing is no victim
     kill -9 "$worker"
+    wait "$worker" 2>/dev/null || true
+    ! kill -0 "$child" 2>/dev/null || sleep 0.2
+    ! kill -0 "$child" 2>/dev/null || fail "a training outlived its agent"
     start_worker
 }
 kill_daemon() {
     kill -9 "$daemon"
+    wait "$daemon" 2>/dev/null || true # its lock is free only when the kernel has taken it down
     start_daemon
 }
 printf '%-8s %5s %5s %9s %7s %8s  %s\n' victim kills jobs attempts losses seconds "weights and rows"
