@@ -36,6 +36,8 @@ wait_until() {
         sleep 0.05
     done
 }
+# is_gone PID: no such process, or only its name in the table until somebody collects it
+is_gone() { ! kill -0 "$1" 2>/dev/null || grep -qs '^State:.*Z' "/proc/$1/status"; }
 now_ms() { date +%s%3N; }
 
 # start_daemon FLAG...: sets $daemon and $server; called again it comes up on the same port and data

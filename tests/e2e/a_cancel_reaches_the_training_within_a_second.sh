@@ -14,7 +14,7 @@ before=$(now_ms)
 curl -fsS -X POST "$server/v1/jobs/$id:cancel" >cancel.json
 wait_state "$id" cancelled 10
 took=$(($(now_ms) - before))
-! kill -0 "$child" 2>/dev/null || fail "the training process is still there"
+is_gone "$child" || fail "the training process is still there"
 echo "cancelled after $took ms"
 [ -n "$slow" ] || [ "$took" -lt 1500 ] || fail "took $took ms"
 next=$(submit short.json)
