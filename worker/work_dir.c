@@ -74,6 +74,19 @@ static void standard_dir(char to[WORK_DIR_BYTES])
         snprintf(to, WORK_DIR_BYTES, "/var/tmp/tandem-%u", (unsigned)getuid());
 }
 
+/* run-XXXXXX with its lock taken. */
+static enum err make_own(const char *real, struct work_dir *work, struct err_note *note)
+{
+    char path[PATH_BYTES + 8];
+    snprintf(work->own, sizeof work->own, "%.980s/run-XXXXXX", real);
+    if (!mkdtemp(work->own)) return err_set(note, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, real, "cannot be written: %s", strerror(errno));
+    snprintf(path, sizeof path, "%s/lock", work->own);
+    work->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (work->lock < 0 || flock(work->lock, LOCK_EX | LOCK_NB))
+        return err_set(note, ERR_IO, path, "cannot be locked: %s", strerror(errno));
+    return OK;
+}
+
 enum err work_dir_open(const char *dir, struct work_dir *work, struct err_note *note)
 {
     char top[WORK_DIR_BYTES], real[PATH_BYTES], path[PATH_BYTES + 8];
@@ -95,14 +108,17 @@ enum err work_dir_open(const char *dir, struct work_dir *work, struct err_note *
     e = make_path(work->cache, note);
     if (!e) e = make_path(real, note);
     if (e) return e;
-    sweep(real);
-    snprintf(work->own, sizeof work->own, "%.980s/run-XXXXXX", real);
-    if (!mkdtemp(work->own)) return err_set(note, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, real, "cannot be written: %s", strerror(errno));
-    snprintf(path, sizeof path, "%s/lock", work->own);
-    work->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (work->lock < 0 || flock(work->lock, LOCK_EX | LOCK_NB))
-        return err_set(note, ERR_IO, path, "cannot be locked: %s", strerror(errno));
-    return OK;
+    /* Sweeping and making exclude each other: a folder that is there but not locked yet must not look abandoned. */
+    snprintf(path, sizeof path, "%.980s/sweep.lock", real);
+    int gate = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (gate < 0 || flock(gate, LOCK_EX)) {
+        e = err_set(note, ERR_IO, path, "cannot be locked: %s", strerror(errno));
+    } else {
+        sweep(real);
+        e = make_own(real, work, note);
+    }
+    if (gate >= 0) close(gate);
+    return e;
 }
 
 void work_dir_close(struct work_dir *work)
