@@ -65,7 +65,7 @@ static const json_t *at_path(const struct answer *a, const char *path)
 
 const char *answer_text(const struct answer *a, const char *path)
 {
-    static char text[4096];
+    static _Thread_local char text[4096];
     const char *found = json_string_value(at_path(a, path));
     snprintf(text, sizeof text, "%s", found ? found : "");
     return text;
@@ -147,7 +147,7 @@ void shop_reap(struct shop *s)
 
 const char *shop_state(struct shop *s, const char *job)
 {
-    static char state[16];
+    static _Thread_local char state[16];
     struct answer a;
     CHECK_INT(ASK(a, queue_get(s->q, job, answer_done, &a)), OK);
     err_print(state, sizeof state, "%s", answer_text(&a, "state"));
