@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include "schema/base/err.h"
 
+/* What a handler of libmicrohttpd 0.9.75 cannot see, and so still passes: bare LF as line end, folded header lines, a value cut at
+   a NUL, chunk extensions of any length. None lets two requests be read out of one by us alone; a server that others can reach
+   stands behind a proxy that sends requests on in normal form. */
 enum { GUARD_HEADERS_MAX = 128, GUARD_PATH_MAX = 2048 };
 struct guard_header {
     const char *name, *value; /* value may be NULL */
