@@ -18,6 +18,7 @@ struct run {
     size_t count;
     int64_t stop_at; /* steps after which it is told to stop; -1 never */
     int64_t steps_seen;
+    bool stop_in_validation, validating;
     int checkpoints;
     double first_dice, last_dice, first_ce, last_ce;
 };
@@ -60,6 +61,7 @@ static void take_points(void *context, const struct trainer_point *points, size_
 static void take_progress(void *context, const struct trainer_progress *p)
 {
     struct run *r = context;
+    r->validating = p->validating;
     if (isnan(p->dice))
         return;
     r->steps_seen++;
@@ -80,12 +82,12 @@ static void take_checkpoint(void *context, const struct trainer_checkpoint *c)
 static bool stop_now(void *context)
 {
     struct run *r = context;
-    return r->stop_at >= 0 && r->steps_seen >= r->stop_at;
+    return (r->stop_at >= 0 && r->steps_seen >= r->stop_at) || (r->stop_in_validation && r->validating);
 }
 
 static void train(struct run *r, int lanes, const char *resume)
 {
-    struct network_config config = {.rank = 2, .in_channels = 1, .out_channels = 1, .levels = r->spec.model.levels, .convs = r->spec.model.convs, .down = r->spec.model.down,
+    struct network_config config = {.rank = 2, .in_channels = 1, .out_channels = job_spec_out_channels(&r->spec, (int)set.num_classes), .levels = r->spec.model.levels, .convs = r->spec.model.convs, .down = r->spec.model.down,
                                     .norm = r->spec.model.norm, .groups = r->spec.model.groups, .activation = r->spec.model.activation, .slope = (float)r->spec.model.slope,
                                     .conv_bias = r->spec.model.conv_bias, .patch = {32, 32}, .batch = r->spec.training.batch, .gradients = strategy_gradients(&r->spec.loss), .lanes = lanes};
     for (int i = 0; i < r->spec.model.levels; i++)
@@ -222,6 +224,66 @@ void test_trainer_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(void)
         }
         free(whole);
     }
+}
+
+void test_trainer_told_to_stop_while_it_validates_repeats_the_validation(void)
+{
+    struct run *whole = new_run(), *before = new_run(), *after = new_run();
+    shorten(whole), shorten(before), shorten(after);
+    train(whole, 1, NULL);
+    before->stop_in_validation = true;
+    train(before, 1, NULL);
+    CHECK(before->result.stopped && before->result.steps == 4 && before->result.epochs == 0);
+    CHECK(!point_of(before, "val/dice", 0));
+    train(after, 1, "checkpoint-last");
+    CHECK_TEXT(after->result.weights_sha256, whole->result.weights_sha256);
+    check_same_points(whole, (const struct run *[]){before, after}, 2);
+    free(whole), free(before), free(after);
+}
+
+/* loss.md section 1: with plain SGD both steps from one point are the step along lr_d*Dice + lr_c*CE. */
+void test_trainer_two_sgd_at_one_point_train_as_one_weighted_sgd(void)
+{
+    struct run *two = new_run(), *one = new_run();
+    struct optimizer_spec sgd = {.type = OPTIMIZER_SGD, .lr = 0.2, .momentum = 0.9};
+    set_strategy(&two->spec, 2);
+    two->spec.loss.optimizers.dice = two->spec.loss.optimizers.ce = sgd;
+    two->spec.loss.optimizers.ce.lr = 0.05;
+    one->spec.loss.by_lambda = true;
+    one->spec.loss.lambda_dice = 0.2, one->spec.loss.lambda_ce = 0.05;
+    one->spec.optimizer = sgd;
+    one->spec.optimizer.lr = 1;
+    shorten(two), shorten(one);
+    train(two, 2, NULL);
+    train(one, 2, NULL);
+    for (int64_t step = 0; step < 8; step++) {
+        CHECK_NEAR(point_of(two, "loss/dice", step)->value, point_of(one, "loss/dice", step)->value, 2e-5);
+        CHECK_NEAR(point_of(two, "loss/ce", step)->value, point_of(one, "loss/ce", step)->value, 2e-5);
+    }
+    CHECK(!point_of(two, "loss/total", 0) && point_of(one, "loss/total", 0));
+    CHECK(fabs(point_of(one, "loss/ce", 7)->value - point_of(one, "loss/ce", 0)->value) > 1e-3); /* it did move */
+    free(two), free(one);
+}
+
+void test_trainer_takes_several_classes_with_one_of_them_ignored(void)
+{
+    struct generator g = GENERATOR_DEFAULT;
+    g.images = 6, g.size = 48, g.classes = 4, g.foreground = 0.3, g.noise = 0.05;
+    CHECK_INT(generate_dataset(&g, &set, NULL), OK);
+    struct run *one = new_run(), *three = new_run();
+    one->spec.loss.ignore_index = 2;
+    one->spec.loss.include_background = false;
+    one->spec.loss.dice.batch = true;
+    snprintf(one->spec.validation.monitor, sizeof one->spec.validation.monitor, "val/iou/3");
+    shorten(one);
+    three->spec = one->spec;
+    train(one, 1, NULL);
+    train(three, 3, NULL);
+    CHECK_INT(one->e, OK);
+    CHECK_TEXT(one->result.weights_sha256, three->result.weights_sha256);
+    CHECK(point_of(one, "val/dice/3", 0) && point_of(one, "val/dice_image/1", 1) && isfinite(point_of(one, "loss/total", 7)->value));
+    CHECK(!isnan(one->result.best_score) && one->result.best_score == point_of(one, "val/iou/3", one->result.best_epoch)->value);
+    free(one), free(three);
 }
 
 void test_trainer_says_where_and_on_what_it_diverged(void)

@@ -1,0 +1,49 @@
+/* test_curves: the table and the picture of a run, with holes where nothing was measured. */
+#include <math.h>
+#include "tests/check.h"
+#include "worker/run/curves.h"
+
+static const char *const names[] = {"epoch/loss/total", "epoch/loss/dice", "epoch/loss/ce", "epoch/alpha", "epoch/lr/ce", "val/dice", "val/dice/0", "val/dice/1"};
+enum { COLUMNS = sizeof names / sizeof *names };
+
+static char *text_of(const char *path)
+{
+    static char text[1 << 16];
+    FILE *f = fopen(path, "r");
+    CHECK(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    return text;
+}
+
+void test_curves_leave_out_what_a_strategy_does_not_have(void)
+{
+    const double values[3 * COLUMNS] = {0.9, 0.5, 0.4, 1, NAN, NAN, NAN, NAN, 0.7, 0.4, 0.3, 0.5, NAN, 0.8, 0.75, 0.8, 0.6, 0.3, 0.3, 0, NAN, 0.1, NAN, 0.1};
+    struct trainer_history h = {.columns = COLUMNS, .names = names, .rows = 3, .values = values};
+    CHECK_INT(curves_write_csv("c.csv", &h, NULL), OK);
+    CHECK_TEXT(text_of("c.csv"), "epoch,epoch/loss/total,epoch/loss/dice,epoch/loss/ce,epoch/alpha,val/dice,val/dice/0,val/dice/1\n"
+                                 "0,0.90000000000000002,0.5,0.40000000000000002,1,,,\n"
+                                 "1,0.69999999999999996,0.40000000000000002,0.29999999999999999,0.5,0.80000000000000004,0.75,0.80000000000000004\n"
+                                 "2,0.59999999999999998,0.29999999999999999,0.29999999999999999,0,0.10000000000000001,,0.10000000000000001\n");
+}
+
+void test_curves_are_drawn_in_panels_with_names_escaped(void)
+{
+    const double values[2 * COLUMNS] = {0.9, 0.5, 0.4, 1, NAN, 0.5, 0.4, 0.6, 0.7, 0.4, 0.3, 0.5, NAN, 0.8, 0.75, 0.8};
+    struct trainer_history h = {.columns = COLUMNS, .names = names, .rows = 2, .values = values};
+    char background[] = "back <ground>", cell[] = "cell & wall", *classes[] = {background, cell};
+    CHECK_INT(curves_write_svg("c.svg", "a \"title\" <b>", &h, classes, 2, NULL), OK);
+    const char *svg = text_of("c.svg");
+    CHECK_HAS(svg, "<svg xmlns=");
+    CHECK_HAS(svg, "</svg>");
+    CHECK_HAS(svg, "back &lt;ground>");
+    CHECK_HAS(svg, "cell &amp; wall");
+    CHECK_HAS(svg, "alpha (weight of Dice)");
+    int lines = 0;
+    for (const char *at = svg; (at = strstr(at, "<polyline")); at++)
+        lines++;
+    CHECK_INT(lines, 3 + 1 + 3);
+    h.rows = 0; /* nothing yet: still a picture */
+    CHECK_INT(curves_write_svg("e.svg", "", &h, classes, 2, NULL), OK);
+    CHECK_HAS(text_of("e.svg"), "</svg>");
+}
