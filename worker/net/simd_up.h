@@ -38,7 +38,7 @@ static void up_forward(const struct up_shape *s, const void *in, const void *w, 
 {
     int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block;
     struct up_plane narrow = up_plane_of(s->in_channels, block, rows, columns), wide = up_plane_of(s->out_channels, block, 2 * rows, 2 * columns);
-    size_t b = (size_t)block, square = b * b;
+    size_t b = (size_t)block, square = b * b, w_block = (size_t)wide.blocks * 4 * square;
     for (int v = 0; v < vectors_of(s->out_channels, block); v++) {
         vec bv = vec_load((const float *)bias + v * VEC);
         size_t ob = (size_t)(v * VEC / block), sub = (size_t)(v * VEC % block);
@@ -47,8 +47,8 @@ static void up_forward(const struct up_shape *s, const void *in, const void *w, 
             const float *from = (const float *)in + (size_t)(y / 2) * narrow.row;
             float *to = (float *)out + ob * wide.plane + (size_t)y * wide.row + sub;
             int x = 0;
-            for (; x + 4 <= columns; x += 4) up_tile(4, from + (size_t)x * b, narrow, weights, (size_t)wide.blocks * 4 * square, block, bv, to + (size_t)(2 * x) * b);
-            for (; x < columns; x++) up_tile(1, from + (size_t)x * b, narrow, weights, (size_t)wide.blocks * 4 * square, block, bv, to + (size_t)(2 * x) * b);
+            for (; x + 4 <= columns; x += 4) up_tile(4, from + (size_t)x * b, narrow, weights, w_block, block, bv, to + (size_t)(2 * x) * b);
+            for (; x < columns; x++) up_tile(1, from + (size_t)x * b, narrow, weights, w_block, block, bv, to + (size_t)(2 * x) * b);
         }
     }
 }
@@ -100,38 +100,19 @@ static void up_backward_data(const struct up_shape *s, const void *d_out, const 
     }
 }
 
-/* One tap, one block of input channels, one output vector: BLOCK sums stay in registers over a row. */
-INLINE void up_square(int block, const struct up_shape *s, const float *in, const float *d_out, size_t d_row, float *d_w)
-{
-    size_t b = (size_t)block;
-    for (size_t i = 0; i < b; i++) vec_store(d_w + i * b, vec_zero());
-    for (int y = 0; y < s->in.dims[0]; y++) {
-        vec sum[16];
-        const float *x = in + (size_t)y * (size_t)s->in.dims[1] * b, *d = d_out + (size_t)(2 * y) * d_row;
-        for (int i = 0; i < block; i++) sum[i] = vec_zero();
-        for (int p = 0; p < s->in.dims[1]; p++, x += b, d += 2 * b) {
-            vec g = vec_load(d);
-            for (int i = 0; i < block; i++) sum[i] = vec_fma(vec_set(x[i]), g, sum[i]);
-        }
-        for (size_t i = 0; i < b; i++) vec_store(d_w + i * b, vec_add(vec_load(d_w + i * b), sum[i]));
-    }
-}
-
 static void up_backward_weights(const struct up_shape *s, const void *in, const void *d_out, void *d_w, void *d_bias)
 {
-    int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block;
+    int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block, vectors = vectors_of(s->out_channels, block);
     struct up_plane narrow = up_plane_of(s->in_channels, block, rows, columns), wide = up_plane_of(s->out_channels, block, 2 * rows, 2 * columns);
-    size_t b = (size_t)block;
-    assert(block == 8 || block == 16);
+    size_t b = (size_t)block, pixels = 4 * shape_pixels(s->in);
+    struct outer n = {rows, columns, narrow.row, b, 2 * wide.row, 2 * b};
     for (size_t ib = 0; ib < (size_t)narrow.blocks; ib++)
-        for (size_t v = 0; v < (size_t)vectors_of(s->out_channels, block); v++)
+        for (int v = 0; v < vectors; v += 2)
             for (size_t tap = 0; tap < 4; tap++) {
-                size_t ob = v * VEC / b, sub = v * VEC % b;
-                const float *x = (const float *)in + ib * narrow.plane;
-                const float *d = (const float *)d_out + ob * wide.plane + tap / 2 * wide.row + tap % 2 * b + sub;
-                float *to = (float *)d_w + ((ib * (size_t)wide.blocks + ob) * 4 + tap) * b * b + sub;
-                if (block == 8) up_square(8, s, x, d, wide.row, to);
-                else up_square(16, s, x, d, wide.row, to);
+                size_t at = vector_at(v, pixels, block), next = vector_at(v + 1, pixels, block);
+                size_t w_at = vector_at(v, 4 * b, block), w_next = vector_at(v + 1, 4 * b, block); /* rows of B out */
+                outer_block(v + 1 < vectors, n, b, (const float *)in + ib * narrow.plane, (const float *)d_out + at + tap / 2 * wide.row + tap % 2 * b,
+                            next - at, (float *)d_w + (ib * (size_t)wide.blocks * 4 + tap) * b * b + w_at, w_next - w_at);
             }
-    channel_sums(d_out, s->out_channels, 4 * shape_pixels(s->in), block, d_bias);
+    channel_sums(d_out, s->out_channels, pixels, block, d_bias);
 }
