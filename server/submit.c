@@ -80,7 +80,7 @@ static enum err job_of_spec(const struct job_spec *spec, const json_t *resolved,
         .timeout_s = spec->timeout_s,
         .memory_bytes = predict_bytes(spec),
     };
-    job_spec_hash(spec, job->spec_hash);
+    job_spec_hash_of(resolved, job->spec_hash);
     enum err e = text_of(json_object_get(resolved, "tags"), &job->tags_json);
     if (!e) e = text_of(resolved, &job->spec_json);
     if (!e) e = text_of(loss, &job->loss_resolved_json);

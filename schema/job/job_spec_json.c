@@ -179,18 +179,26 @@ json_t *job_spec_write(const struct job_spec *spec)
     return json;
 }
 
-void job_spec_hash(const struct job_spec *spec, char hex[65])
+void job_spec_hash_of(const json_t *written, char hex[65])
 {
     static const char *const apart[] = {"name", "project", "tags", "notes", "priority", "max_attempts", "timeout_s", "kernels", NULL};
-    json_t *json = job_spec_write(spec);
+    json_t *json = json_copy((json_t *)(size_t)written), *training = json_copy(json_object_get(written, "training"));
     for (int i = 0; apart[i]; i++) json_object_del(json, apart[i]);
-    json_object_del(json_object_get(json, "training"), "threads");
+    json_object_del(training, "threads");
+    json_object_set_new(json, "training", training);
     struct buf text;
     buf_init(&text, JOB_BYTES_MAX);
     enum err e = json_text_write(json, &text);
     assert(!e);
     sha256_hex_of(text.data, text.length, hex);
     buf_free(&text);
+    json_decref(json);
+}
+
+void job_spec_hash(const struct job_spec *spec, char hex[65])
+{
+    json_t *json = job_spec_write(spec);
+    job_spec_hash_of(json, hex);
     json_decref(json);
 }
 

@@ -19,6 +19,8 @@ json_t *loss_resolved_write(const struct job_spec *spec);
 /* sha256 of the resolved spec without name, project, tags, notes, priority, attempts, timeout, threads and kernels:
    two jobs with the same hash train the same thing. */
 void job_spec_hash(const struct job_spec *spec, char hex[65]);
+/* The same from what job_spec_write gave, which is left as it is. */
+void job_spec_hash_of(const json_t *written, char hex[65]);
 /* {"epochs": E, "alpha": [...]}, one value an epoch (the first step's for unit step), from {"alpha":..., "epochs":E, "steps_per_epoch":S}. */
 enum err alpha_preview(const json_t *request, json_t **reply, struct err_list *errors) MUST_USE;
 /* One row a strategy: word, formula, parameters with default and range, built or not. New reference. */
