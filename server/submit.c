@@ -101,19 +101,17 @@ static void put_index_before(struct err_list *errors, size_t from, size_t index)
 /* One job of the body: a bad one adds to `errors`, a good one to `s`. */
 static enum err read_job(struct submission *s, const json_t *json, struct err_list *errors)
 {
-    struct job_spec *spec = must_calloc(1, sizeof *spec);
-    struct err_list *warnings = must_calloc(1, sizeof *warnings);
+    struct job_spec spec = {0};
+    struct err_list warnings = {0}; /* 64 KiB: on the stack, as freeing that much makes malloc tidy up each time */
     size_t before = errors->count;
-    enum err e = job_spec_read(json, spec, errors, warnings);
+    enum err e = job_spec_read(json, &spec, errors, &warnings);
     if (e && s->is_array) put_index_before(errors, before, s->count);
-    json_array_append_new(s->specs, e ? json_null() : job_spec_write(spec));
-    json_array_append_new(s->losses, e ? json_null() : loss_resolved_write(spec));
-    json_array_append_new(s->warnings, job_warnings_write(warnings));
+    json_array_append_new(s->specs, e ? json_null() : job_spec_write(&spec));
+    json_array_append_new(s->losses, e ? json_null() : loss_resolved_write(&spec));
+    json_array_append_new(s->warnings, job_warnings_write(&warnings));
     size_t i = s->count++;
     if (!e)
-        e = job_of_spec(spec, json_array_get(s->specs, i), json_array_get(s->losses, i), json_array_get(s->warnings, i), &s->jobs[i]);
-    free(warnings);
-    free(spec);
+        e = job_of_spec(&spec, json_array_get(s->specs, i), json_array_get(s->losses, i), json_array_get(s->warnings, i), &s->jobs[i]);
     return e;
 }
 

@@ -1,5 +1,6 @@
 /* tandemd: the daemon: settings, store, queue, front door; waits for SIGTERM; gives all back in reverse. */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -231,6 +232,13 @@ static void stop(struct daemon *d)
     auth_free(d->auth);
 }
 
+/* Bodies and replies come and go at every request: without this malloc gives their pages back and fetches them anew each time. */
+static void keep_freed_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 32 << 20);
+}
+
 /* Each connection and each stored file is a descriptor. */
 static void raise_descriptor_limit(void)
 {
@@ -255,6 +263,7 @@ int main(int argc, char **argv)
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, NULL); /* before there are threads: all inherit it */
     raise_descriptor_limit();
+    keep_freed_memory();
     api_schema_init();
     d.app.job_memory_max = d.v.job_memory_max;
     d.app.started_mono_ms = clock_mono_ms();
