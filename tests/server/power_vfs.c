@@ -36,7 +36,7 @@ static sqlite3_vfs *real_vfs, power_vfs;
 static sqlite3_io_methods methods;
 static struct disk_file *files;
 static long operations, cut_at;
-static bool armed;
+static bool armed, only_fails;
 static uint32_t random_state;
 
 static uint32_t roll(void)
@@ -84,9 +84,12 @@ static void lose_power(void)
     _exit(POWER_EXIT);
 }
 
-static void operation(void)
+/* True: this one fails with an I/O error. */
+static bool operation(void)
 {
-    if (armed && ++operations == cut_at) lose_power();
+    if (!armed || ++operations != cut_at) return false;
+    if (!only_fails) lose_power();
+    return true;
 }
 
 static void forget(struct disk_file *d)
@@ -118,14 +121,14 @@ static void remember(sqlite3_file *f, bool is_truncation, sqlite3_int64 at, cons
 static int on_write(sqlite3_file *f, const void *bytes, int length, sqlite3_int64 at)
 {
     remember(f, false, at, bytes, length);
-    operation();
+    if (operation()) return SQLITE_IOERR_WRITE;
     return CALL(f, xWrite, bytes, length, at);
 }
 
 static int on_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
     remember(f, true, size, NULL, 0);
-    operation();
+    if (operation()) return SQLITE_IOERR_TRUNCATE;
     return CALL(f, xTruncate, size);
 }
 
@@ -133,11 +136,10 @@ static int on_sync(sqlite3_file *f, int flags)
 {
     struct disk_file *d = ((struct open_file *)(void *)f)->disk;
     (void)flags; /* nothing need reach the real disk */
-    operation();
+    if (operation()) return SQLITE_IOERR_FSYNC;
     for (struct unsynced *u = d ? d->first : NULL; u; u = u->next) apply(d, u, false);
     if (d) forget(d);
-    operation();
-    return SQLITE_OK;
+    return operation() ? SQLITE_IOERR_FSYNC : SQLITE_OK;
 }
 
 static int on_close(sqlite3_file *f)
@@ -217,7 +219,7 @@ static int on_delete(sqlite3_vfs *vfs, const char *name, int sync)
 {
     struct disk_file *d = disk_of(name);
     (void)vfs;
-    operation();
+    if (operation()) return SQLITE_IOERR_DELETE;
     d->deleted = true;
     d->length = 0;
     forget(d);
@@ -238,6 +240,11 @@ void power_vfs_register(long at, unsigned seed)
     cut_at = at;
     random_state = seed * 2654435761u | 1;
     sqlite3_vfs_register(&power_vfs, 0);
+}
+
+void power_vfs_fail_instead(void)
+{
+    only_fails = true;
 }
 
 void power_vfs_arm(void)

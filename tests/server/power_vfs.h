@@ -8,5 +8,7 @@ enum { POWER_EXIT = 7 }; /* of the process whose disk lost power */
 void power_vfs_register(long cut_at, unsigned seed);
 /* Starts counting and remembering. Unarmed it is a disk that never loses anything and never waits for a sync. */
 void power_vfs_arm(void);
+/* At the chosen operation the power stays on, but that one operation fails with an I/O error. */
+void power_vfs_fail_instead(void);
 long power_vfs_operations(void);
 #endif
