@@ -29,17 +29,6 @@ static int open_lock(const char *dir, const char *sha256)
     return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 }
 
-/* Waits for another worker's download, but not past `stop`. */
-static enum err lock_it(const struct dataset_cache *cache, int fd, struct err_note *note)
-{
-    while (flock(fd, LOCK_EX | LOCK_NB)) {
-        if (errno != EWOULDBLOCK && errno != EINTR) return err_set(note, ERR_IO, cache->dir, "lock: %s", strerror(errno));
-        if (cache->stop && *cache->stop) return err_set(note, ERR_CANCELLED, cache->dir, "stopped while another worker downloads");
-        clock_sleep_ms(LOCK_POLL_MS);
-    }
-    return OK;
-}
-
 static int by_use(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
@@ -101,6 +90,24 @@ static bool is_whole(const char *path, const char *sha256)
     return !access(path, R_OK) && !sha256_hex_of_file(path, hex, NULL) && !strcmp(hex, sha256);
 }
 
+/* The lock, shared when the archive is whole already (others may train on it for hours), else exclusive for the download.
+   Waits for another worker's download, but not past `stop`. */
+static enum err lock_it(const struct dataset_cache *cache, int fd, const char *path, const char *sha256, bool *whole, struct err_note *note)
+{
+    for (;;) {
+        *whole = !flock(fd, LOCK_SH | LOCK_NB) && is_whole(path, sha256);
+        if (*whole) return OK;
+        flock(fd, LOCK_UN);
+        if (!flock(fd, LOCK_EX | LOCK_NB)) {
+            *whole = is_whole(path, sha256); /* another one may have come between the two locks */
+            return OK;
+        }
+        if (errno != EWOULDBLOCK && errno != EINTR) return err_set(note, ERR_IO, cache->dir, "lock: %s", strerror(errno));
+        if (cache->stop && *cache->stop) return err_set(note, ERR_CANCELLED, cache->dir, "stopped while another worker downloads");
+        clock_sleep_ms(LOCK_POLL_MS);
+    }
+}
+
 static enum err download(const struct dataset_cache *cache, const char *sha256, int64_t bytes, const char *path, struct err_note *note)
 {
     make_room(cache, bytes);
@@ -126,8 +133,7 @@ enum err dataset_cache_get(const struct dataset_cache *cache, const char *sha256
     if (n < 0 || (size_t)n + 8 >= sizeof hold->path) return err_set(note, ERR_IO, cache->dir, "the path is too long");
     int lock = open_lock(cache->dir, sha256);
     if (lock < 0) return err_set(note, ERR_IO, cache->dir, "cannot be written: %s", strerror(errno));
-    enum err e = lock_it(cache, lock, note);
-    hold->was_there = !e && is_whole(hold->path, sha256);
+    enum err e = lock_it(cache, lock, hold->path, sha256, &hold->was_there, note);
     if (!e && !hold->was_there) {
         unlink(hold->path);
         e = download(cache, sha256, bytes, hold->path, note);

@@ -2,6 +2,7 @@
 #ifndef WORKER_DATASET_CACHE_H
 #define WORKER_DATASET_CACHE_H
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include "schema/api/api_call.h"
 #include "schema/base/err.h"
@@ -20,7 +21,7 @@ enum { DATASET_PATH_BYTES = 4096 };
 struct dataset_hold {
     char path[DATASET_PATH_BYTES]; /* of the archive, there and unchanged while held */
     int lock;                      /* fd, -1: nothing held */
-    int was_there;                 /* 1: no download was needed */
+    bool was_there;                /* 1: no download was needed */
 };
 /* ERR_NOT_FOUND, ERR_DIGEST, ERR_NO_SPACE, ERR_UNREACHABLE, ERR_CANCELLED, ERR_IO. A file whose bytes no longer match its
    name (checked on every use) is downloaded anew. */

@@ -133,3 +133,21 @@ void test_paths_stay_under_the_data_root(void)
     CHECK_INT(dataset_path_under("root", "absent", path, &note), ERR_DATA);
     CHECK_INT(dataset_path_under("root", "", path, &note), ERR_DATA);
 }
+
+void test_two_workers_train_on_one_cached_archive_at_the_same_time(void)
+{
+    char sha256[SHA256_HEX], path[128];
+    sha256_hex_of("archive", 7, sha256);
+    mkdir("shared", 0700);
+    snprintf(path, sizeof path, "shared/%s", sha256);
+    FILE *f = fopen(path, "w");
+    CHECK(f && fputs("archive", f) >= 0 && fclose(f) == 0);
+    struct dataset_cache here = {.dir = "shared", .bytes_max = 1 << 20};
+    struct dataset_hold first, second;
+    check_time_limit(10); /* a second worker that waits for the first one's job would wait for ever */
+    CHECK(dataset_cache_get(&here, sha256, 7, &first, NULL) == OK);
+    CHECK(dataset_cache_get(&here, sha256, 7, &second, NULL) == OK);
+    CHECK(first.was_there && second.was_there);
+    dataset_cache_release(&first);
+    dataset_cache_release(&second);
+}
