@@ -39,6 +39,7 @@ static void watch_signals(void)
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < 3; i++) sigaction(numbers[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is told as a full disk, not as a death */
 }
 
 struct agent {
@@ -292,7 +293,7 @@ int agent_run(const struct agent_settings *settings)
     watch_signals();
     if (geteuid() == 0) log_warn("worker.root", "running as root: a user of its own is safer");
     enum err e = set_up(a, &note);
-    int status = !e ? 0 : e == ERR_BAD_REQUEST ? EXIT_CONFIG : EXIT_CANNOT_CREATE;
+    int status = !e ? 0 : a->beat && a->work.lock < 0 ? EXIT_CANNOT_CREATE : EXIT_CONFIG;
     if (e) log_error("worker.settings", "%s: %s %s", note.pointer, note.detail, note.found);
     if (!status) status = enrol(a);
     if (!status) status = work(a);

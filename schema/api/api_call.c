@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "schema/api/api_request.h"
+#include "schema/api/download.h"
 #include "schema/api/sse_read.h"
 #include "schema/base/buf.h"
 #include "schema/base/clock.h"
@@ -43,9 +44,7 @@ struct attempt {
     enum err failed;           /* why a callback refused to go on */
     int64_t retry_after_s;
     FILE *upload;
-    int download;              /* fd of the part file, -1 */
-    char part[PATH_MAX_BYTES];
-    struct sha256 digest;
+    struct download download;
     char reason[CURL_ERROR_SIZE];
 };
 
@@ -162,42 +161,6 @@ static size_t on_header(char *bytes, size_t one, size_t length, void *user)
     return length;
 }
 
-static enum err open_part(struct attempt *a)
-{
-    int n = snprintf(a->part, sizeof a->part, "%s.part-XXXXXX", a->call->download_path);
-    if (n < 0 || (size_t)n >= sizeof a->part) return ERR_TOO_LARGE;
-    a->download = mkostemp(a->part, O_CLOEXEC);
-    sha256_start(&a->digest);
-    if (a->download < 0) {
-        a->part[0] = 0;
-        snprintf(a->reason, sizeof a->reason, "%.180s: %s", a->call->download_path, strerror(errno));
-        return errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO;
-    }
-    return OK;
-}
-
-static enum err save(struct attempt *a, const char *bytes, size_t length)
-{
-    if (a->download < 0) {
-        enum err e = open_part(a);
-        if (e) return e;
-    }
-    a->reply->bytes += length;
-    if (a->call->download_bytes_max && a->reply->bytes > (size_t)a->call->download_bytes_max) return ERR_TOO_LARGE;
-    sha256_add(&a->digest, bytes, length);
-    while (length) {
-        ssize_t n = write(a->download, bytes, length);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            snprintf(a->reason, sizeof a->reason, "%.180s: %s", a->part, strerror(errno));
-            return errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO;
-        }
-        bytes += n;
-        length -= (size_t)n;
-    }
-    return OK;
-}
-
 static size_t on_bytes(char *bytes, size_t one, size_t length, void *user)
 {
     (void)one;
@@ -206,7 +169,7 @@ static size_t on_bytes(char *bytes, size_t one, size_t length, void *user)
     if (good && a->events)
         a->failed = sse_reader_add(a->events, bytes, length);
     else if (good && a->call->download_path)
-        a->failed = save(a, bytes, length);
+        a->failed = download_add(&a->download, bytes, length);
     else
         a->failed = buf_add(&a->body, bytes, length);
     if (a->failed || (a->events && a->events->stopped)) return length ? 0 : 1; /* anything but length ends the transfer */
@@ -325,41 +288,23 @@ static CURLcode perform(struct attempt *a)
     return result;
 }
 
-/* The part file becomes the file: synced, its sha256 right, renamed. */
-static enum err finish_download(struct attempt *a, struct err_note *note)
-{
-    const char *path = a->call->download_path;
-    if (a->download < 0) {
-        enum err e = open_part(a);
-        if (e) return err_set(note, e, path, "%s", a->reason);
-    }
-    sha256_end_hex(&a->digest, a->reply->sha256);
-    if (a->call->want_sha256 && strcmp(a->call->want_sha256, a->reply->sha256)) {
-        err_set(note, ERR_DIGEST, path, "the bytes received have another sha256");
-        if (note) {
-            err_print(note->found, sizeof note->found, "%s", a->reply->sha256);
-            err_print(note->allowed, sizeof note->allowed, "%s", a->call->want_sha256);
-        }
-        return ERR_DIGEST;
-    }
-    if (fsync(a->download) || rename(a->part, path)) return err_set(note, ERR_IO, path, "cannot be written: %s", strerror(errno));
-    a->part[0] = 0;
-    return OK;
-}
-
 static enum err read_answer(struct attempt *a, CURLcode result, struct err_note *note)
 {
     struct api_reply *r = a->reply;
     r->status = (int)status_of(a);
     if (a->failed == ERR_CANCELLED) return err_set(note, ERR_CANCELLED, a->client->server, "the call was stopped");
     if (a->events && a->events->stopped) return OK;
-    if (a->failed) return err_set(note, a->failed, a->client->server, "%s", *a->reason ? a->reason : err_word(a->failed));
+    if (a->failed && *a->download.reason) return err_set(note, a->failed, a->call->download_path, "%s", a->download.reason);
+    if (a->failed) return err_set(note, a->failed, a->client->server, "%s", err_word(a->failed));
     if (result) {
         r->status = 0;
         return err_set(note, ERR_UNREACHABLE, a->client->server, "%s", *a->reason ? a->reason : curl_easy_strerror(result));
     }
     int good = r->status / 100 == 2 || r->status == 304;
-    if (good && r->status != 304 && a->call->download_path) return finish_download(a, note);
+    if (good && r->status != 304 && a->call->download_path) {
+        r->bytes = a->download.bytes;
+        return download_finish(&a->download, a->call->want_sha256, r->sha256, note);
+    }
     r->bytes = a->body.length;
     if (a->body.length) {
         char *type = NULL;
@@ -436,7 +381,8 @@ static bool sleep_or_stop(int64_t ms, const atomic_bool *stop)
 static enum err one_try(struct api_client *client, const struct api_call *call, const char *address, struct sse_reader *events,
                         struct api_reply *reply, CURLcode *result, int64_t *retry_after_s, struct err_note *note)
 {
-    struct attempt a = {.client = client, .call = call, .reply = reply, .events = events, .download = -1};
+    struct attempt a = {.client = client, .call = call, .reply = reply, .events = events};
+    download_start(&a.download, call->download_path, call->download_bytes_max);
     reply_reset(reply);
     reply->tries++;
     buf_init(&a.body, API_REPLY_BYTES_MAX);
@@ -444,8 +390,7 @@ static enum err one_try(struct api_client *client, const struct api_call *call, 
     enum err e = send_once(&a, address, events ? events->id : NULL, result, note);
     *retry_after_s = a.retry_after_s;
     if (a.upload) fclose(a.upload);
-    if (a.download >= 0) close(a.download);
-    if (*a.part) unlink(a.part);
+    download_drop(&a.download);
     buf_free(&a.body);
     line_give_back(client, a.line);
     return e;
