@@ -392,3 +392,71 @@ void test_dataset_waiting_jobs_keep_the_content_they_were_submitted_with(void)
     answer_free(&a);
     shop_close(&s);
 }
+
+struct told {
+    int count;
+    int64_t ids[64];
+    char *texts[64];
+};
+
+static void hear(void *context, int64_t event_id, const char *job_id, const char *kind, const char *json)
+{
+    struct told *t = context;
+    (void)job_id;
+    (void)kind;
+    if (t->count == 64) return;
+    t->ids[t->count] = event_id;
+    t->texts[t->count++] = strdup(json);
+}
+
+struct page {
+    struct told *heard;
+    int *at;
+    struct answer answer;
+};
+
+static void compare_row(void *context, int64_t event_id, const char *job_id, const char *kind, const char *data)
+{
+    struct told *heard = ((struct page *)context)->heard;
+    int *at = ((struct page *)context)->at;
+    (void)job_id;
+    (void)kind;
+    CHECK_INT(event_id, heard->ids[*at]);
+    CHECK_TEXT(data, heard->texts[*at]);
+    ++*at;
+}
+
+static void page_done(void *context, struct queue_reply *reply)
+{
+    answer_done(&((struct page *)context)->answer, reply);
+}
+
+void test_events_read_later_are_the_ones_that_were_told_live(void)
+{
+    struct running r;
+    struct told heard = {0};
+    int at = 0;
+    struct store_settings st = {.folder = "shop", .on_event = hear, .context = &heard};
+    CHECK_INT(store_open(&st, &r.shop.store, NULL), OK);
+    CHECK_INT(blob_store_open("shop", &r.shop.blobs, NULL), OK);
+    CHECK_INT(queue_open(r.shop.store, r.shop.blobs, NULL, &r.shop.q, NULL), OK);
+    shop_submit(&r.shop, NULL, r.id);
+    shop_worker(&r.shop, r.worker);
+    shop_claim(&r.shop, r.worker, "first", &r.l);
+    CHECK_INT(shop_metric(&r.shop, &r.l, 1, "loss/total", 1, 1.0 / 3), OK);
+    CHECK_INT(shop_metric(&r.shop, &r.l, 2, "val/dice", 1, (double)NAN), OK);
+    CHECK_INT(shop_metric(&r.shop, &r.l, 2, "val/dice", 1, 2), ERR_NONDETERMINISTIC); /* refused: told to nobody */
+    CHECK_INT(send_lines(&r, 1, 3, "line"), OK);
+    CHECK_INT(put(&r, "log.txt", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", -1, NULL), OK);
+    CHECK_INT(shop_finish(&r.shop, &r.l, "failed", "diverged"), OK);
+    struct page page = {&heard, &at, {.reply = {0}}};
+    answer_start(&page.answer);
+    CHECK_INT(answer_wait(&page.answer, queue_each_event(r.shop.q, r.id, 0, 100, compare_row, page_done, &page)), OK);
+    CHECK_INT(at, heard.count);
+    CHECK_INT(heard.count, 7);
+    CHECK(page.answer.reply.idle);
+    CHECK_INT(page.answer.reply.next, heard.ids[heard.count - 1]);
+    answer_free(&page.answer);
+    shop_close(&r.shop);
+    while (heard.count) free(heard.texts[--heard.count]);
+}
