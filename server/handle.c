@@ -4,8 +4,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "schema/base/buf.h"
 #include "schema/base/json_fields.h"
+#include "schema/base/json_text.h"
 #include "server/json_body.h"
+
+enum { TEXT_BYTES_MAX = 1 << 20 }; /* twice what the largest of these bodies may hold */
 
 struct app *handle_app(const struct http_request *r)
 {
@@ -125,6 +129,31 @@ bool handle_query(struct http_request *r, const char *name, int64_t low, int64_t
 bool handle_wait_s(struct http_request *r, int64_t *wait_s)
 {
     return handle_query(r, "wait", 0, 25, 0, wait_s);
+}
+
+bool handle_lease(struct http_request *r, const char *token, struct queue_lease *lease)
+{
+    const char *n = http_param(r, "n");
+    size_t digits = strspn(n, "0123456789");
+    long attempt = strtol(n, NULL, 10);
+    if (n[digits] || digits < 1 || digits > 9 || attempt < 1) {
+        handle_refuse(r, ERR_NOT_FOUND, NULL);
+        return false;
+    }
+    *lease = (struct queue_lease){http_param(r, "job"), (int)attempt, token};
+    return true;
+}
+
+char *handle_text_of(const json_t *json, const char *key)
+{
+    const json_t *value = json_object_get(json, key);
+    if (!value || json_is_null(value)) return NULL;
+    struct buf b;
+    buf_init(&b, TEXT_BYTES_MAX);
+    if (json_text_write(value, &b)) buf_reset(&b);
+    char *text = buf_take(&b);
+    buf_free(&b);
+    return text;
 }
 
 void handle_file(void *context, struct queue_reply *reply)

@@ -40,6 +40,11 @@ bool handle_read(struct http_request *r, const struct field *fields, bool option
 bool handle_wait_s(struct http_request *r, int64_t *wait_s);
 /* A whole number from the query; false when it was refused and the request ended. */
 bool handle_query(struct http_request *r, const char *name, int64_t low, int64_t high, int64_t absent, int64_t *value);
+/* The lease that a worker's write names: {job} and {n} of the path, and the token. False: there can be no such attempt, which was said. */
+enum { HANDLE_LEASE_TOKEN_BYTES = 129 };
+bool handle_lease(struct http_request *r, const char *token, struct queue_lease *lease);
+/* The JSON of `key` as text, NULL when absent or null; the caller frees it. */
+char *handle_text_of(const json_t *json, const char *key);
 /* Sends the file of a blob that the queue named in `reply` (Range, ETag = sha256), or the error; ends the request. */
 void handle_file(void *context, struct queue_reply *reply);
 #endif

@@ -35,19 +35,11 @@ static void lease_held(void *context, struct queue_reply *reply)
 /* The lease that the path and Lease-Token name. False: refused and ended. */
 static bool header_lease(struct http_request *r, struct queue_lease *lease)
 {
-    const char *n = http_param(r, "n"), *token = http_header(r, "Lease-Token");
+    const char *token = http_header(r, "Lease-Token");
     struct err_note note = {0};
-    size_t digits = strspn(n, "0123456789");
-    if (n[digits] || digits < 1 || digits > 9) {
-        handle_refuse(r, ERR_NOT_FOUND, NULL);
-        return false;
-    }
-    if (!token) {
-        handle_refuse(r, err_set(&note, ERR_BAD_REQUEST, "Lease-Token", "this header is missing: it proves that the job is yours"), &note);
-        return false;
-    }
-    *lease = (struct queue_lease){http_param(r, "job"), (int)strtol(n, NULL, 10), token};
-    return true;
+    if (token) return handle_lease(r, token, lease);
+    handle_refuse(r, err_set(&note, ERR_BAD_REQUEST, "Lease-Token", "this header is missing: it proves that the job is yours"), &note);
+    return false;
 }
 
 void handle_attempt_artifact_get(struct http_request *r)

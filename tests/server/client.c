@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "schema/base/clock.h"
@@ -285,6 +286,17 @@ void client_call(struct client *c, const char *method, const char *path, const c
         if (client_receive(c, method, path, CALL_MS, r)) return;
     }
     check_fail(__FILE__, __LINE__, "%s %s: no answer", method, path);
+}
+
+/* Nothing may arrive on a parked request for a while; 100 ms is no proof, only a chance to catch an answer that came at once. */
+void client_check_parked(struct client *c)
+{
+    char byte;
+    struct timeval wait = {.tv_usec = 100000};
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    CHECK_INT(recv(c->fd, &byte, 1, MSG_PEEK), -1);
+    wait.tv_usec = 0;
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 }
 
 void reply_free(struct reply *r)

@@ -45,6 +45,8 @@ void client_call(struct client *c, const char *method, const char *path, const c
 void client_send(struct client *c, const char *method, const char *path, const char *headers, const void *body, size_t length);
 /* False: the server closed without an answer, or nothing came in time. `method` and `path` as sent, for the contract. */
 bool client_receive(struct client *c, const char *method, const char *path, int64_t timeout_ms, struct reply *reply);
+/* Fails the test when an answer came to the request that was sent: it is to wait. */
+void client_check_parked(struct client *c);
 void reply_free(struct reply *r);
 /* Value of a header in `head`, "" when absent; static storage. */
 const char *reply_header(const struct reply *r, const char *name);

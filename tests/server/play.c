@@ -93,3 +93,10 @@ const char *play_state(struct client *c, const char *job)
     json_decref(json);
     return state;
 }
+
+void play_start(struct client *c, char id[64], char worker[64], struct lease *l)
+{
+    play_submit(c, PLAY_JOB, id);
+    play_register(c, "hand", worker);
+    CHECK(play_claim(c, worker, "key", 0, l));
+}

@@ -12,6 +12,8 @@ struct lease {
 void play_submit(struct client *c, const char *body, char id[64]);
 void play_register(struct client *c, const char *name, char worker_id[64]);
 bool play_claim(struct client *c, const char *worker_id, const char *key, int wait_s, struct lease *lease); /* false: 204 */
+/* All three: a running job with its lease. */
+void play_start(struct client *c, char id[64], char worker_id[64], struct lease *lease);
 /* POST base:verb with {"lease_token": ..., more}; `more` begins with a comma or is "". New reference, NULL for 204. */
 json_t *play_worker(struct client *c, const struct lease *l, int status, const char *verb, const char *more);
 void play_metrics(struct client *c, const struct lease *l, int seq, const char *name, int first_step, int count);
