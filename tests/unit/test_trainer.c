@@ -1,5 +1,6 @@
 /* test_trainer: whole runs on a small generated set: losses fall in every strategy, and nothing changes a bit that should not. */
 #include <math.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "tests/check.h"
 #include "worker/data/generate.h"
@@ -297,6 +298,34 @@ void test_trainer_says_where_and_on_what_it_diverged(void)
     CHECK_HAS(r->note.detail, "epoch 0, step ");
     CHECK_HAS(r->result.failed_samples, " at ");
     CHECK(r->result.failed_step >= 1);
+    free(r);
+}
+
+void test_trainer_does_not_end_well_with_weights_that_are_not_finite(void)
+{
+    struct run *r = new_run();
+    shorten(r);
+    r->spec.optimizer.type = OPTIMIZER_SGD;
+    r->spec.optimizer.lr = 1e38;
+    r->spec.loss.by_lambda = true;
+    r->spec.loss.lambda_dice = r->spec.loss.lambda_ce = 1e10;
+    r->spec.training.epochs = r->spec.training.steps_per_epoch = 1; /* no forward pass comes after the only update */
+    train(r, 1, NULL);
+    CHECK_INT(r->e, ERR_DIVERGED);
+    CHECK_HAS(r->note.detail, "a weight is not finite at epoch 0, step 1");
+    CHECK(access("checkpoint-last", F_OK) != 0);
+    free(r);
+}
+
+void test_trainer_says_when_the_best_checkpoint_cannot_be_written(void)
+{
+    struct run *r = new_run();
+    shorten(r);
+    CHECK_INT(mkdir("checkpoint-best.part", 0755), 0); /* in the way of the link and of the copy */
+    CHECK_INT(mkdir("checkpoint-best.part/full", 0755), 0);
+    train(r, 1, NULL);
+    CHECK_INT(r->e, ERR_IO);
+    CHECK_HAS(r->note.detail, "checkpoint-best");
     free(r);
 }
 

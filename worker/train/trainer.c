@@ -214,11 +214,14 @@ static enum err end_epoch(struct trainer *t, struct err_note *note)
     bool new_best = false;
     trainer_tell_steps(t);
     sum_up(t, row);
+    enum err e = trainer_check_weights(t, note);
+    if (e)
+        return e;
     if (trainer_validates(t, t->epoch)) {
         bool stopped;
         double began = trainer_now_s();
         trainer_tell_progress(t, NULL, true);
-        enum err e = trainer_validate(t, row, &stopped, note);
+        e = trainer_validate(t, row, &stopped, note);
         if (e)
             return e;
         if (stopped) { /* the epoch ends when it goes on: its steps are done, its validation is not */

@@ -91,6 +91,7 @@ void trainer_tell_epoch(const struct trainer *t, const double *row);
 bool trainer_validates(const struct trainer *t, int64_t epoch); /* after that epoch */
 /* trainer_step.c: one step at (epoch, step_in_epoch); does not move them. ERR_DIVERGED. */
 enum err trainer_step(struct trainer *t, struct step_report *report, struct err_note *note) MUST_USE;
+enum err trainer_check_weights(struct trainer *t, struct err_note *note) MUST_USE; /* ERR_DIVERGED: one is not finite */
 /* trainer_validate.c: scores into `row` (a row of the history). *stopped: told to stop half-way, nothing written. */
 enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct err_note *note) MUST_USE;
 void trainer_name_columns(struct trainer *t);

@@ -1,6 +1,5 @@
 /* trainer_state: a trainer to and from a checkpoint: weights, moments, counters, best weights, curves so far. */
 #include <assert.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,33 +65,26 @@ static void tell(const struct trainer *t, const char *path, const char *sha256, 
         calls->checkpoint(calls->context, &c);
 }
 
-/* checkpoint-best is the very file that checkpoint-last is at that moment: a second name, not a second copy. */
-static enum err link_best(const char *last, const char *best, struct err_note *note)
+/* checkpoint-best is the very file that checkpoint-last is at that moment: a second name, or where a file system has none, a
+   second copy. */
+static enum err name_best(const struct checkpoint *c, const char *last, const char *best, struct err_note *note)
 {
     char part[4200];
     snprintf(part, sizeof part, "%s.part", best);
     unlink(part);
-    if (link(last, part) < 0 || rename(part, best) < 0)
-        return err_set(note, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, best, "cannot name %s: %s", best, strerror(errno));
-    return OK;
+    if (link(last, part) == 0 && rename(part, best) == 0)
+        return OK;
+    unlink(part);
+    return checkpoint_write(best, c, NULL, NULL, note);
 }
 
-enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note)
+static enum err write_both(struct trainer *t, struct checkpoint *c, const char *last, const char *best, bool new_best, struct err_note *note)
 {
-    struct checkpoint c = {0};
-    char last[4100], best[4100], sha256[SHA256_HEX];
+    char sha256[SHA256_HEX];
     int64_t bytes = 0;
-    snprintf(last, sizeof last, "%.4000s/checkpoint-last", t->c.out_dir);
-    snprintf(best, sizeof best, "%.4000s/checkpoint-best", t->c.out_dir);
-    fill_counters(t, &c);
-    enum err e = gather(t, &c) ? OK : err_set(note, ERR_NO_MEMORY, last, "no memory for a checkpoint of %zu parameters", t->parameters);
-    c.best_weights = c.best == CHECKPOINT_BEST_OTHER ? t->best : NULL;
-    if (!e)
-        e = checkpoint_write(last, &c, sha256, &bytes, note);
-    c.best_weights = NULL; /* the trainer's */
-    checkpoint_free(&c);
+    enum err e = checkpoint_write(last, c, sha256, &bytes, note);
     if (!e && new_best)
-        e = link_best(last, best, note);
+        e = name_best(c, last, best, note);
     if (e)
         return e;
     t->clock.last_checkpoint = trainer_now_s();
@@ -100,6 +92,22 @@ enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note)
     if (new_best)
         tell(t, best, sha256, bytes, true);
     return OK;
+}
+
+enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note)
+{
+    struct checkpoint c = {0};
+    char last[4100], best[4100];
+    snprintf(last, sizeof last, "%.4000s/checkpoint-last", t->c.out_dir);
+    snprintf(best, sizeof best, "%.4000s/checkpoint-best", t->c.out_dir);
+    fill_counters(t, &c);
+    enum err e = gather(t, &c) ? OK : err_set(note, ERR_NO_MEMORY, last, "no memory for a checkpoint of %zu parameters", t->parameters);
+    c.best_weights = c.best == CHECKPOINT_BEST_OTHER ? t->best : NULL;
+    if (!e)
+        e = write_both(t, &c, last, best, new_best, note);
+    c.best_weights = NULL; /* the trainer's */
+    checkpoint_free(&c);
+    return e;
 }
 
 /* ---- back -------------------------------------------------------------------------------------------- */

@@ -31,23 +31,39 @@ static void gradient_of_sample(void *context, int task, int lane)
 }
 
 /* Names the samples of the batch for whoever has to find the bad one. */
-static enum err diverged(struct trainer *t, struct err_note *note)
+static enum err diverged(struct trainer *t, const char *what, const char *how, struct err_note *note)
 {
     char *to = t->result.failed_samples;
     size_t size = sizeof t->result.failed_samples, at = 0;
     to[0] = '\0';
-    for (int i = 0; i < t->batch && at < size; i++) {
+    for (int i = 0; i < t->batch && at + 1 < size; i++) {
         const struct sample_place *p = &t->places[i];
         err_print(to + at, size - at, "%s%s at %u,%u", i ? "; " : "", t->c.set->splits[SPLIT_TRAIN].images[p->image].id, p->at.top, p->at.left);
         at += strlen(to + at);
-        if (at + 1 >= size)
-            break;
     }
     t->result.failed_epoch = t->epoch;
     t->result.failed_step = t->step;
-    bool is_dice = !isfinite(t->value.dice);
-    return err_set(note, ERR_DIVERGED, is_dice ? "loss/dice" : "loss/ce", "%s is %s at epoch %lld, step %lld; batch: %s", is_dice ? "loss/dice" : "loss/ce",
-                   isnan(is_dice ? t->value.dice : t->value.ce) ? "NaN" : "infinite", (long long)t->epoch, (long long)t->step, to);
+    return err_set(note, ERR_DIVERGED, what, "%s is %s at epoch %lld, step %lld; batch: %s", what, how, (long long)t->epoch, (long long)t->step, to);
+}
+
+static enum err check_losses(struct trainer *t, struct err_note *note)
+{
+    const struct loss_value *v = &t->value;
+    if (isfinite(v->dice) && isfinite(v->ce))
+        return OK;
+    double bad = isfinite(v->dice) ? v->ce : v->dice;
+    return diverged(t, isfinite(v->dice) ? "loss/ce" : "loss/dice", isnan(bad) ? "NaN" : "infinite", note);
+}
+
+/* The last update of an epoch has no next forward pass in which it would show. x - x is 0, or NaN for what is not finite. */
+enum err trainer_check_weights(struct trainer *t, struct err_note *note)
+{
+    const float *w = network_weights(t->net);
+    size_t count = network_arena_count(t->net);
+    float sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += w[i] - w[i];
+    return sum == 0 ? OK : diverged(t, "a weight", "not finite", note);
 }
 
 /* Forward pass and both losses; probabilities go where the last gradient of this pass will be made in place. */
@@ -57,7 +73,7 @@ static enum err look(struct trainer *t, int gradients, struct err_note *note)
     network_forward(t->net, t->batch, t->images);
     lanes_run(t->lanes, t->batch, sum_sample, t);
     loss_combine(&t->loss, t->loss_sums, t->batch, &t->value, t->slopes);
-    return isfinite(t->value.dice) && isfinite(t->value.ce) ? OK : diverged(t, note);
+    return check_losses(t, note);
 }
 
 static double rate_of(const struct trainer *t, int k)
