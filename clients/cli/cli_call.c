@@ -58,3 +58,30 @@ void cli_print_json(const struct api_reply *reply)
     fputs(reply->text, stdout);
     if (!length || reply->text[length - 1] != '\n') fputc('\n', stdout);
 }
+
+static void print_rows(const struct cli *cli, const json_t *body, const struct listing *listing)
+{
+    struct table t;
+    size_t i;
+    json_t *row;
+    table_init(&t, listing->columns, listing->head);
+    json_array_foreach(json_object_get(body, listing->key), i, row) {
+        table_next_row(&t);
+        listing->fill(&t, row);
+    }
+    table_print(&t, cli->output, stdout);
+    table_free(&t);
+    if (listing->more) *listing->more = json_is_integer(json_object_get(body, "next"));
+}
+
+int cli_list(struct cli *cli, const struct api_call *call, const struct listing *listing)
+{
+    struct api_reply reply;
+    int exit_code = cli_call(cli, call, &reply);
+    if (!exit_code && cli->output == OUTPUT_JSON)
+        cli_print_json(&reply);
+    else if (!exit_code)
+        print_rows(cli, reply.json, listing);
+    api_reply_free(&reply);
+    return exit_code;
+}

@@ -35,6 +35,16 @@ struct cli {
 /* Calls an operation; a mistake is said on stderr, every one of it. 0, or the exit code. The caller frees the reply. */
 int cli_call(struct cli *cli, const struct api_call *call, struct api_reply *reply);
 int cli_exit_of(enum err e);
+/* What the commands that list have in common: calls `call` and prints the array `key` of its reply, a row each filled by
+   `fill`, in the output that was asked for. Without -o json `next` (may be NULL) is told whether there are more. The exit code. */
+struct listing {
+    const char *key;          /* "jobs" */
+    int columns;
+    const char *const *head;
+    void (*fill)(struct table *t, const json_t *row);
+    bool *more;
+};
+int cli_list(struct cli *cli, const struct api_call *call, const struct listing *listing);
 /* Prints the reply as it came, for -o json. */
 void cli_print_json(const struct api_reply *reply);
 

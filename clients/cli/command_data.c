@@ -26,7 +26,6 @@ static void fill_artifact_row(struct table *t, const json_t *artifact)
 {
     char bytes[32];
     render_bytes(json_number_at(artifact, "bytes"), bytes, sizeof bytes);
-    table_next_row(t);
     table_cell(t, 0, "%s", json_text_at(artifact, "name"));
     table_cell(t, 1, "%s", json_text_at(artifact, "kind"));
     table_cell(t, 2, "%s", bytes);
@@ -112,22 +111,10 @@ int command_artifact(struct cli *cli)
     if (cli->args.count < 2 || (!get && strcmp(verb, "ls")) || (get && cli->args.count < 3 && !cli->flags.all)) return usage(help);
     const char *id = cli->args.item[1];
     struct api_call call = {.op = API_JOB_ARTIFACTS, .params = {{"id", id}}, .retry_ms = RETRY_MS, .stop = cli->stop};
+    if (!get) return cli_list(cli, &call, &(struct listing){.key = "artifacts", .columns = 5, .head = head, .fill = fill_artifact_row});
     struct api_reply reply;
     int exit_code = cli_call(cli, &call, &reply);
-    const json_t *list = json_object_get(reply.json, "artifacts");
-    if (!exit_code && get)
-        exit_code = download_some(cli, id, list);
-    else if (!exit_code && cli->output == OUTPUT_JSON)
-        cli_print_json(&reply);
-    else if (!exit_code) {
-        struct table t;
-        size_t i;
-        json_t *one;
-        table_init(&t, 5, head);
-        json_array_foreach(list, i, one) fill_artifact_row(&t, one);
-        table_print(&t, cli->output, stdout);
-        table_free(&t);
-    }
+    if (!exit_code) exit_code = download_some(cli, id, json_object_get(reply.json, "artifacts"));
     api_reply_free(&reply);
     return exit_code;
 }
@@ -233,32 +220,20 @@ static int check_folder(struct cli *cli, const char *folder)
     return status < 0 ? EXIT_ERROR : status ? EXIT_ERROR : 0;
 }
 
+static void fill_dataset_row(struct table *t, const json_t *one)
+{
+    char bytes[32];
+    render_bytes(json_number_at(one, "bytes"), bytes, sizeof bytes);
+    table_cell(t, 0, "%s", json_text_at(one, "name"));
+    table_cell(t, 1, "%s", json_is_object(json_object_get(one, "generate")) ? "generated" : bytes);
+    table_cell(t, 2, "%.16s", json_text_at(one, "sha256"));
+}
+
 static int list_datasets(struct cli *cli)
 {
     static const char *const head[] = {"NAME", "SIZE", "SHA256"};
     struct api_call call = {.op = API_DATASET_LIST, .retry_ms = RETRY_MS, .stop = cli->stop};
-    struct api_reply reply;
-    int exit_code = cli_call(cli, &call, &reply);
-    if (!exit_code && cli->output == OUTPUT_JSON)
-        cli_print_json(&reply);
-    else if (!exit_code) {
-        struct table t;
-        size_t i;
-        json_t *one;
-        table_init(&t, 3, head);
-        json_array_foreach(json_object_get(reply.json, "datasets"), i, one) {
-            char bytes[32];
-            render_bytes(json_number_at(one, "bytes"), bytes, sizeof bytes);
-            table_next_row(&t);
-            table_cell(&t, 0, "%s", json_text_at(one, "name"));
-            table_cell(&t, 1, "%s", json_is_object(json_object_get(one, "generate")) ? "generated" : bytes);
-            table_cell(&t, 2, "%.16s", json_text_at(one, "sha256"));
-        }
-        table_print(&t, cli->output, stdout);
-        table_free(&t);
-    }
-    api_reply_free(&reply);
-    return exit_code;
+    return cli_list(cli, &call, &(struct listing){.key = "datasets", .columns = 3, .head = head, .fill = fill_dataset_row});
 }
 
 int command_dataset(struct cli *cli)

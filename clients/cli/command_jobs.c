@@ -149,7 +149,6 @@ static void fill_job_row(struct table *t, const json_t *job)
     const json_t *progress = json_object_get(job, "progress"), *latest = json_object_get(job, "latest");
     double epoch = json_number_at(progress, "epoch"), epochs = json_number_at(progress, "epochs"), dice = json_number_at(latest, "val/dice");
     char age[32];
-    table_next_row(t);
     age_of(job, age, sizeof age);
     table_cell(t, 0, "%s", json_text_at(job, "id"));
     table_cell(t, 1, "%s", json_text_at(job, "state"));
@@ -169,21 +168,9 @@ int command_ls(struct cli *cli)
     struct api_call call = {.op = API_JOB_LIST, .retry_ms = RETRY_MS, .stop = cli->stop,
                             .params = {{"state", cli->flags.state}, {"project", cli->flags.project}, {"tag", cli->flags.tag},
                                        {"strategy", cli->flags.strategy}, {"limit", limit}}};
-    struct api_reply reply;
-    int exit_code = cli_call(cli, &call, &reply);
-    if (!exit_code && cli->output == OUTPUT_JSON)
-        cli_print_json(&reply);
-    else if (!exit_code) {
-        struct table t;
-        size_t i;
-        json_t *job;
-        table_init(&t, 8, head);
-        json_array_foreach(json_object_get(reply.json, "jobs"), i, job) fill_job_row(&t, job);
-        table_print(&t, cli->output, stdout);
-        table_free(&t);
-        if (json_is_integer(json_object_get(reply.json, "next")) && cli->output == OUTPUT_TABLE) fprintf(stderr, "tandem: there are more: --limit\n");
-    }
-    api_reply_free(&reply);
+    bool more = false;
+    int exit_code = cli_list(cli, &call, &(struct listing){.key = "jobs", .columns = 8, .head = head, .fill = fill_job_row, .more = &more});
+    if (more && cli->output == OUTPUT_TABLE) fprintf(stderr, "tandem: there are more: --limit\n");
     return exit_code;
 }
 

@@ -9,30 +9,18 @@
 
 enum { RETRY_MS = 30000, CURVE_COLUMNS = 72, CURVE_ROWS = 10, TABLE_EPOCHS_MAX = 30 };
 
+static void fill_strategy_row(struct table *t, const json_t *one)
+{
+    table_cell(t, 0, "%s", json_text_at(one, "strategy"));
+    table_cell(t, 1, "%s", json_is_true(json_object_get(one, "built")) ? "yes" : "not yet");
+    table_cell(t, 2, "%s", json_text_at(one, "summary"));
+}
+
 int command_strategies(struct cli *cli)
 {
-    struct api_call call = {.op = API_STRATEGIES, .retry_ms = RETRY_MS, .stop = cli->stop};
     static const char *const head[] = {"STRATEGY", "BUILT", "SUMMARY"};
-    struct api_reply reply;
-    int exit_code = cli_call(cli, &call, &reply);
-    if (!exit_code && cli->output == OUTPUT_JSON)
-        cli_print_json(&reply);
-    else if (!exit_code) {
-        struct table t;
-        size_t i;
-        json_t *one;
-        table_init(&t, 3, head);
-        json_array_foreach(json_object_get(reply.json, "strategies"), i, one) {
-            table_next_row(&t);
-            table_cell(&t, 0, "%s", json_text_at(one, "strategy"));
-            table_cell(&t, 1, "%s", json_is_true(json_object_get(one, "built")) ? "yes" : "not yet");
-            table_cell(&t, 2, "%s", json_text_at(one, "summary"));
-        }
-        table_print(&t, cli->output, stdout);
-        table_free(&t);
-    }
-    api_reply_free(&reply);
-    return exit_code;
+    struct api_call call = {.op = API_STRATEGIES, .retry_ms = RETRY_MS, .stop = cli->stop};
+    return cli_list(cli, &call, &(struct listing){.key = "strategies", .columns = 3, .head = head, .fill = fill_strategy_row});
 }
 
 /* ---- alpha ---------------------------------------------------------------------------------------------- */
@@ -116,7 +104,6 @@ static void fill_worker_row(struct table *t, const json_t *worker)
     const json_t *jobs = json_object_get(worker, "jobs");
     render_bytes(json_number_at(worker, "memory_bytes"), memory, sizeof memory);
     render_duration(json_number_at(worker, "seen_s"), seen, sizeof seen);
-    table_next_row(t);
     table_cell(t, 0, "%s", json_text_at(worker, "name"));
     table_cell(t, 1, "%s", json_text_at(worker, "state"));
     table_cell(t, 2, "%s", json_text_at(worker, "host"));
@@ -134,19 +121,5 @@ int command_worker(struct cli *cli)
         return EXIT_USAGE;
     }
     struct api_call call = {.op = API_WORKER_LIST, .retry_ms = RETRY_MS, .stop = cli->stop};
-    struct api_reply reply;
-    int exit_code = cli_call(cli, &call, &reply);
-    if (!exit_code && cli->output == OUTPUT_JSON)
-        cli_print_json(&reply);
-    else if (!exit_code) {
-        struct table t;
-        size_t i;
-        json_t *one;
-        table_init(&t, 7, head);
-        json_array_foreach(json_object_get(reply.json, "workers"), i, one) fill_worker_row(&t, one);
-        table_print(&t, cli->output, stdout);
-        table_free(&t);
-    }
-    api_reply_free(&reply);
-    return exit_code;
+    return cli_list(cli, &call, &(struct listing){.key = "workers", .columns = 7, .head = head, .fill = fill_worker_row});
 }
