@@ -207,6 +207,45 @@ void test_store_second_daemon_is_refused_with_the_pid_of_the_first(void)
     store_close(second);
 }
 
+/* Four processes want one folder at the same moment. Each that gets it keeps it until all have tried. */
+static int race_once(void)
+{
+    enum { RACERS = 4 };
+    int gate[2], tried[2], winners = 0, status;
+    char byte = 0;
+    CHECK(!pipe(gate) && !pipe(tried));
+    for (int i = 0; i < RACERS; i++)
+        if (!fork()) {
+            struct store *store = NULL;
+            close(gate[1]);
+            (void)!read(gate[0], &byte, 1); /* the end of the pipe is the start of the race */
+            enum err e = store_open(&(struct store_settings){.folder = "shop"}, &store, NULL);
+            (void)!write(tried[1], &byte, 1);
+            close(tried[1]);
+            while (!e && getppid() != 1 && access("all tried", F_OK)) clock_sleep_ms(2);
+            store_close(store);
+            _exit(e ? store_exit_code(e) : 0);
+        }
+    close(gate[0]);
+    close(gate[1]);
+    for (int i = 0; i < RACERS; i++) CHECK_INT(read(tried[0], &byte, 1), 1);
+    fclose(fopen("all tried", "w"));
+    for (int i = 0; i < RACERS; i++) {
+        CHECK(wait(&status) > 0 && WIFEXITED(status));
+        CHECK(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 75);
+        winners += WEXITSTATUS(status) == 0;
+    }
+    unlink("all tried");
+    close(tried[0]);
+    close(tried[1]);
+    return winners;
+}
+
+void test_store_of_four_daemons_that_start_at_once_one_wins(void)
+{
+    for (int i = 0; i < 20; i++) CHECK_INT(race_once(), 1);
+}
+
 /* ---- damage and full disks ----------------------------------------------------------------------------------------- */
 static void damage(const char *path, long at, size_t length)
 {
