@@ -62,11 +62,30 @@ static void write_whole(int64_t n, char to[32])
     *to = 0;
 }
 
+/* A single digit times a small power of ten, as "1e-05"; by the same reasoning. */
+static bool write_small(double x, char to[32])
+{
+    double power = 1e5;
+    for (int n = 5; n <= 12; n++, power *= 10) {
+        double digit = floor(x * power + 0.5);
+        if (digit < 1 || digit > 9 || digit / power != x) continue;
+        to[0] = (char)('0' + (int)digit);
+        to[1] = 'e';
+        to[2] = '-';
+        to[3] = (char)('0' + n / 10);
+        to[4] = (char)('0' + n % 10);
+        to[5] = 0;
+        return true;
+    }
+    return false;
+}
+
 /* A number of at most six decimals and fifteen digits, as "0.001": the quotient of two whole doubles is rounded like the text would be
    read, so when it is x these are the digits that printf and strtod would find, thirty times faster. False: another number. */
 static bool write_decimal(double x, char to[32])
 {
     double size = fabs(x);
+    if (x > 0 && x < 1e-4) return write_small(x, to);
     if (!(size >= 1e-4 && size < 1e9)) return false;
     int64_t millionths = (int64_t)(size * 1e6 + 0.5), rest = millionths % 1000000;
     if ((double)millionths / 1e6 != size) return false;
