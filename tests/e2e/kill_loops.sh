@@ -29,9 +29,13 @@ kill_daemon() {
     wait "$daemon" 2>/dev/null || true # its lock is free only when the kernel has taken it down
     start_daemon
 }
+kill_any() {
+    dice 3
+    case $number in 0) kill_child ;; 1) kill_agent ;; *) kill_daemon ;; esac
+}
 printf '%-8s %5s %5s %9s %7s %8s  %s\n' victim kills jobs attempts losses seconds "weights and rows"
 printf '%-8s %5s %5s %9s %7s %8s  %s\n' nobody 0 1 1 0 "$((calm_ms / 1000))" "$(echo "$calm_weights" | cut -c1-12) $(echo "$calm_rows" | cut -c1-12)"
-for victim in child agent daemon; do
+for victim in child agent daemon any; do
     done_kills=0 ids= id= began=$(now_ms)
     while [ "$done_kills" -lt "$kills" ]; do
         case $id in '') state=none ;; *) state=$(field "$id" state) ;; esac
