@@ -123,10 +123,11 @@ void test_outbox_sends_every_point_before_the_checkpoint_that_follows_it(void)
     for (int i = 1; i <= 600; i++) add_point(&h, i, i);
     put("ckpt", "five5");
     CHECK_INT(add_file(&h, "ckpt", "checkpoint-last", 600), OK);
-    put("ckpt", "later"); /* in place: the outbox holds a link, so this one shows; a rename would not */
+    put("ckpt.new", "later"); /* the next checkpoint comes by rename: what was given before stays what it was */
+    CHECK(!rename("ckpt.new", "ckpt"));
     add_point(&h, 601, 1);
     wait_empty(&h);
-    CHECK_TEXT(h.record.all, "metrics 1; metrics 2; metrics 3; file checkpoint-last later?kind=checkpoint&step=600&score=0.5; metrics 4; ");
+    CHECK_TEXT(h.record.all, "metrics 1; metrics 2; metrics 3; file checkpoint-last five5?kind=checkpoint&step=600&score=0.5; metrics 4; ");
     CHECK_HAS(h.record.bodies[1], "\"steps\":[1,2,3");
     CHECK_HAS(h.record.bodies[3], "[513,514");
     CHECK_HAS(h.record.bodies[4], "{\"lease_token\":\"t\",\"seq\":4,");
