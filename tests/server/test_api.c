@@ -236,6 +236,35 @@ void test_api_refusals_say_what_where_and_how(void)
     CHECK_INT(daemon_stop(&d), 0);
 }
 
+/* 4 MiB of empty arrays, and 4 MiB of one text: refused, and at once. */
+void test_api_body_that_would_swell_is_refused_before_it_does(void)
+{
+    enum { BYTES = (4 << 20) - 2 };
+    struct daemon_run d;
+    struct client c;
+    struct reply r;
+    char *body = malloc(BYTES);
+    CHECK(body);
+    for (size_t i = 0; i < BYTES; i++) body[i] = "[],"[i % 3];
+    body[0] = '[';
+    body[1] = '[';
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    client_call(&c, "POST", "/v1/jobs", NULL, body, BYTES, &r);
+    CHECK_INT(r.status, 413);
+    CHECK_HAS(r.body, "more than 200000 values in one body");
+    reply_free(&r);
+    memset(body, 'a', BYTES);
+    body[0] = '{';
+    client_call(&c, "POST", "/v1/jobs", NULL, body, BYTES, &r);
+    CHECK_INT(r.status, 413);
+    CHECK_HAS(r.body, "at most 262144 are allowed");
+    reply_free(&r);
+    free(body);
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
+
 /* ---- idempotency, arrays, dry run, list ------------------------------------------------------------------------------------ */
 static json_t *submit_with_key(struct client *c, int status, const char *key, const char *body)
 {
