@@ -41,9 +41,10 @@ is_gone() { ! kill -0 "$1" 2>/dev/null || grep -qs '^State:.*Z' "/proc/$1/status
 now_ms() { date +%s%3N; }
 
 # start_daemon FLAG...: sets $daemon and $server; called again it comes up on the same port and data
+# Leases are long by default: a machine too busy to beat once a second must not look like a lost worker; tests of loss set lease_ms=1000.
 start_daemon() {
     rm -f port
-    "$TANDEM_BIN/tandemd" --data data --port "${port:-0}" --port-file port --lease-ms "${lease_ms:-1000}" --backoff-ms 100 \
+    "$TANDEM_BIN/tandemd" --data data --port "${port:-0}" --port-file port --lease-ms "${lease_ms:-10000}" --backoff-ms 100 \
         --poison-losses 50 "$@" >>tandemd.log 2>&1 &
     daemon=$!
     started="$started $daemon"

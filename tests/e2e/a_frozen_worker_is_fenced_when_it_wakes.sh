@@ -1,4 +1,5 @@
 # SIGSTOP for longer than the lease: another worker takes the job and finishes it; the woken one is refused, drops everything and goes on working.
+lease_ms=1000
 . "$TANDEM_ROOT/tests/e2e/_lib.sh"
 start_daemon
 write_job job.json 16 9

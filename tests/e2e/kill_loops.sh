@@ -1,5 +1,6 @@
 # kill -9 of child, agent and daemon at seeded random moments: every accepted job ends, with the weights and rows of the undisturbed run.
 # TANDEM_KILLS=10 for the full version (make torture), TANDEM_SEED for other moments. Prints the table.
+lease_ms=1000
 . "$TANDEM_ROOT/tests/e2e/_lib.sh"
 kills=${TANDEM_KILLS:-3}
 [ -z "$slow" ] || kills=${TANDEM_KILLS:-1}

@@ -365,3 +365,17 @@ void test_trainer_writes_checkpoints_by_the_clock_between_epochs(void)
     CHECK(r->checkpoints >= 2 * 3 + 1);
     free(r);
 }
+
+void test_previews_have_names_that_the_server_takes_whatever_the_images_are_called(void)
+{
+    char name[TRAINER_PREVIEW_NAME], long_id[140];
+    trainer_preview_name(0, "Image_11L", name);
+    CHECK_TEXT(name, "preview-0-image_11l.png");
+    trainer_preview_name(63, "a b/\xc3\xa9.x", name);
+    CHECK_TEXT(name, "preview-63-a_b___.x.png");
+    memset(long_id, 'Z', sizeof long_id - 1);
+    long_id[sizeof long_id - 1] = 0;
+    trainer_preview_name(7, long_id, name);
+    CHECK_INT(strlen(name), 64);
+    CHECK_TEXT(name + 60, ".png");
+}

@@ -309,13 +309,16 @@ const float *trainer_best_weights(struct trainer *t)
     return t->best;
 }
 
-/* An id as part of a file name: what is not a letter, a digit, '.', '_' or '-' becomes '_'. */
-static void plain_name(const char *id, char *to, size_t size)
+void trainer_preview_name(size_t number, const char *id, char name[TRAINER_PREVIEW_NAME])
 {
-    size_t n = 0;
-    for (; id[n] && n + 1 < size; n++)
-        to[n] = (id[n] >= 'a' && id[n] <= 'z') || (id[n] >= 'A' && id[n] <= 'Z') || (id[n] >= '0' && id[n] <= '9') || id[n] == '-' || id[n] == '_' || (id[n] == '.' && n) ? id[n] : '_';
-    to[n] = '\0';
+    int n = snprintf(name, TRAINER_PREVIEW_NAME, "preview-%zu-", number);
+    assert(n > 0 && n + 5 < TRAINER_PREVIEW_NAME);
+    for (; *id && n + 5 < TRAINER_PREVIEW_NAME; id++) { /* 5: ".png" and its end */
+        bool upper = *id >= 'A' && *id <= 'Z';
+        bool plain = (*id >= 'a' && *id <= 'z') || (*id >= '0' && *id <= '9') || strchr("._-", *id);
+        name[n++] = (char)(upper ? *id - 'A' + 'a' : plain ? *id : '_');
+    }
+    memcpy(name + n, ".png", 5);
 }
 
 enum err trainer_previews(struct trainer *t, struct err_note *note)
@@ -324,9 +327,8 @@ enum err trainer_previews(struct trainer *t, struct err_note *note)
     enum err e = OK;
     network_set_parameters(t->net, t->best);
     for (size_t i = 0; i < val->count && i < (size_t)t->spec->validation.previews && !e; i++) {
-        char id[80], name[128], path[4300];
-        plain_name(val->images[i].id, id, sizeof id);
-        snprintf(name, sizeof name, "preview-%zu-%s.png", i, id);
+        char name[TRAINER_PREVIEW_NAME], path[4300];
+        trainer_preview_name(i, val->images[i].id, name);
         snprintf(path, sizeof path, "%.4000s/%s", t->c.out_dir, name);
         e = predict_image(t->predictor, &val->images[i], t->classes, note);
         if (!e)

@@ -84,6 +84,10 @@ const struct trainer_result *trainer_result(const struct trainer *t);
 struct trainer_history trainer_history(const struct trainer *t);
 /* After the run: the weights of the best epoch (of the last, if none was validated), canonical. */
 const float *trainer_best_weights(struct trainer *t);
+/* What a preview is called, as a file and as an artifact: preview-0-image_11l.png. Artifact names are 1 to 64 of a-z 0-9 . _ -:
+   letters of the id become small ones, what else is not allowed '_', and a long id is cut. */
+enum { TRAINER_PREVIEW_NAME = 65 };
+void trainer_preview_name(size_t number, const char *id, char name[TRAINER_PREVIEW_NAME]);
 /* After the run: previews of validation images with the best weights, as many as the spec asks for. */
 enum err trainer_previews(struct trainer *t, struct err_note *note) MUST_USE;
 #endif
