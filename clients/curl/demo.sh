@@ -95,11 +95,11 @@ done
 gnuplot -e "set terminal svg size 900,480 font 'sans,13'; set output '$out/results/val_dice.svg'; set title 'Validation Dice'; set xlabel 'epoch';
     set grid; set key bottom right; set yrange [0:1]; plot $(IFS=,; echo "${plots[*]}")"
 {
-    echo "strategy	best Dice	at epoch	last Dice	images/s	model"
+    echo "strategy	best Dice	at epoch	last Dice	seconds	model"
     for k in "${!names[@]}"; do
         to=$out/results/${names[k]}
         jq -r --arg to "results/${names[k]}/model.safetensors" '[.name, (.result.best_score | tostring | .[0:6]), .result.best_epoch + 1,
-            (.result.last_score | tostring | .[0:6]), (.result.images_per_s // 0 | floor), $to] | @tsv' "$to/job.json"
+            (.result.last_score | tostring | .[0:6]), (.result.seconds | round), $to] | @tsv' "$to/job.json"
     done
 } | tee "$out/results/comparison.tsv" | column -t -s "$(printf '\t')"
 echo
