@@ -20,7 +20,7 @@ static void compare_conv(const struct backend *fast, const struct backend *law, 
                        s.in.dims[1], s.stride, backend_dnnl_choice(a, kind));
     struct pair x, w = weights_random(&layout, 1), bias = pair_random((size_t)channels_padded(s.out_channels, s.block), 2);
     struct pair y = pair_empty(activation_count(1, s.out_channels, s.out, s.block)), d_y = activation_random(1, s.out_channels, s.out, s.block, 3);
-    struct pair d_w = pair_empty(w.count), d_bias = pair_empty(bias.count), flipped = pair_empty(w.count);
+    struct pair d_w = pair_empty(w.count), d_bias = pair_empty(bias.count);
     for (int c = s.out_channels; c < channels_padded(s.out_channels, s.block); c++) bias.f[c] = 0, bias.d[c] = 0;
     void *scratch = aligned_alloc(64, (fast->conv_scratch_bytes(a) + 127) / 64 * 64);
     if (s.image) {
@@ -41,13 +41,14 @@ static void compare_conv(const struct backend *fast, const struct backend *law, 
     if (s.bias) check_close("backward bias", d_bias, (double)shape_pixels(s.out));
     if (!s.image) {
         struct pair d_x = pair_empty(x.count);
-        if (fast->conv_flips(a)) tensor_flip(&layout, sizeof(float), w.f, flipped.f);
-        fast->conv_backward_data(a, 0, scratch, d_y.f, fast->conv_flips(a) ? flipped.f : w.f, d_x.f);
+        struct pair flipped = pair_empty(fast->conv_prepared_count(a, true));
+        for (int task = fast->conv_prepare_tasks(a, true); task-- > 0;) fast->conv_prepare(a, true, w.f, task, 1, flipped.f);
+        fast->conv_backward_data(a, 0, scratch, d_y.f, flipped.count ? flipped.f : w.f, d_x.f);
         law->conv_backward_data(b, 0, NULL, d_y.d, w.d, d_x.d);
         check_close("backward data", d_x, 9.0 * s.out_channels);
-        pair_free(&d_x);
+        pair_free(&d_x), pair_free(&flipped);
     }
-    struct pair *all[] = {&x, &w, &bias, &y, &d_y, &d_w, &d_bias, &flipped};
+    struct pair *all[] = {&x, &w, &bias, &y, &d_y, &d_w, &d_bias};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) pair_free(all[i]);
     free(scratch);
     fast->conv_free(a);
@@ -120,7 +121,7 @@ void test_dnnl_winograd_is_right_or_said_to_be_missing(void)
     CHECK_INT(fast.conv_new(&s, false, &kernels, 1, &a, NULL), OK);
     if (kernels.forward == ALGORITHM_DIRECT) CHECK(!strstr(backend_dnnl_choice(a, 0), "wino"));
     else CHECK_HAS(backend_dnnl_choice(a, 0), "wino");
-    CHECK(fast.conv_flips(a) == (kernels.backward_data == ALGORITHM_DIRECT));
+    CHECK((fast.conv_prepared_count(a, true) > 0) == (kernels.backward_data == ALGORITHM_DIRECT));
     struct network_layer_kernels direct = {0};
     CHECK_INT(law.conv_new(&s, false, &direct, 1, &b, NULL), OK);
     struct pair x = activation_random(1, 32, s.in, s.block, 0), w = weights_random(&layout, 1), y = pair_empty(x.count);

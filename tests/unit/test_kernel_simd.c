@@ -51,7 +51,7 @@ static void compare_up(const struct backend *fast, const struct backend *law, in
     law->up_backward_weights(&s, x.d, d_y.d, d_w.d, d_bias.d);
     check_close("up backward weights", d_w, (double)shape_pixels(size));
     check_close("up backward bias", d_bias, (double)shape_pixels(wide));
-    tensor_flip(&layout, sizeof(float), w.f, flipped.f);
+    weights_flip(s.block, sizeof(float), w.count / (size_t)(s.block * s.block), w.f, flipped.f);
     fast->up_backward_data(&s, d_y.f, flipped.f, d_x.f);
     law->up_backward_data(&s, d_y.d, w.d, d_x.d);
     check_close("up backward data", d_x, 4.0 * out);

@@ -1,8 +1,10 @@
 /* test_network: whole networks: gradients, the same bits for any number of lanes, memory, parameters, refusals. */
 #include <math.h>
+#include <stdatomic.h>
 
 #include "tests/check.h"
 #include "tests/unit/net_fixture.h"
+#include "worker/net/backend_list.h"
 #include "worker/net/network_inside.h"
 
 void test_network_parameter_counts_of_the_benchmark(void)
@@ -21,6 +23,7 @@ static double tiny_loss(struct network *net, int samples, double *const images[]
 {
     size_t count = (size_t)net->config.out_channels * 96;
     double sum = 0;
+    (void)network_weights(net); /* they were changed */
     network_forward(net, samples, (const float *const *)(const void *)images);
     for (int i = 0; i < samples; i++) {
         const double *logits = (const double *)(const void *)network_logits(net, i);
@@ -122,7 +125,7 @@ static float *train_two_steps(struct network_config c, const char *backend, int 
     if (network_new(&c, &net, &note)) check_fail(__FILE__, __LINE__, "%s %s", note.pointer, note.detail);
     network_init(net, 3);
     size_t pixels = (size_t)(c.patch[0] * c.patch[1]), n = (size_t)c.in_channels * pixels;
-    float *data = malloc((size_t)samples * n * sizeof *data), *w = network_weights(net);
+    float *data = malloc((size_t)samples * n * sizeof *data);
     const float *images[16];
     for (int i = 0; i < samples; i++) fill_numbers(data + (size_t)i * n, n, 4, (uint32_t)i), images[i] = data + (size_t)i * n;
     for (int step = 0; step < 2; step++) {
@@ -131,6 +134,7 @@ static float *train_two_steps(struct network_config c, const char *backend, int 
             for (size_t k = 0; k < (size_t)c.out_channels * pixels; k++)
                 network_logit_gradient(net, 0, i)[k] = network_logits(net, i)[k] / (float)pixels;
         network_backward(net, samples, 0);
+        float *w = network_weights(net);
         for (size_t k = 0; k < network_arena_count(net); k++) w[k] -= 0.01f * network_gradient(net, 0)[k];
     }
     CHECK_INT(network_parameter_count(&c, count, NULL), OK);
@@ -258,6 +262,49 @@ void test_network_gradients_of_the_best_backend_are_those_of_plain_c(void)
         if (!(sqrt(off) <= 1e-4 * sqrt(length))) check_fail(__FILE__, __LINE__, "variant %d: off by %g of the length", variant, sqrt(off / length));
         free(want), free(got);
     }
+}
+
+/* Layers keep weights in forms of their own: made once for all passes with the same weights, anew after a change. */
+static atomic_int prepared_tasks;
+static void (*real_prepare)(const struct conv *c, bool backward, const void *w, int first, int count, void *prepared);
+static void counting_prepare(const struct conv *c, bool backward, const void *w, int first, int count, void *prepared)
+{
+    prepared_tasks += count;
+    real_prepare(c, backward, w, first, count, prepared);
+}
+
+void test_network_prepares_its_weights_once_for_each_change(void)
+{
+    struct network_config c = config_tiny();
+    struct backend backend;
+    struct network *net;
+    float data[2 * 96] = {1}, logits[3 * 96], first[3 * 96];
+    const float *images[1] = {data};
+    float *out[1] = {logits};
+    CHECK_INT(backend_find(NULL, &backend, NULL), OK);
+    if (!backend.conv_prepare) check_skip("the only backend here reads its weights as they are");
+    real_prepare = backend.conv_prepare;
+    backend.conv_prepare = counting_prepare;
+    CHECK_INT(network_new_on(&c, &backend, &net, NULL), OK);
+    network_init(net, 3);
+    int once = 0;
+    for (int i = 0; i < net->graph.nodes; i++)
+        for (int k = 0; net->graph.node[i].conv && k < 2; k++) once += net->graph.node[i].prepared[k].tasks;
+    for (int change = 0; change < 3; change++) {
+        prepared_tasks = 0;
+        for (int pass = 0; pass < 2; pass++) {
+            network_forward(net, 1, images);
+            fill_numbers(network_logit_gradient(net, 0, 0), 3 * 96, 8, 0);
+            network_backward(net, 1, 0);
+            network_infer(net, 1, images, out);
+        }
+        if (change == 0) memcpy(first, logits, sizeof first);
+        CHECK(once > 0 && prepared_tasks == once);
+        CHECK((memcmp(first, logits, sizeof first) == 0) == (change == 0));
+        float *w = network_weights(net);
+        for (size_t i = 0; i < network_arena_count(net); i++) w[i] *= 1.5f;
+    }
+    network_free(net);
 }
 
 /* ---- inference --------------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
    Layout of an activation of one sample, B = block: [channels/B rounded up][pixels][B]; channels past the last are 0. Two
    tensors side by side ("parts", the input of a decoder block) are padded each by itself. B = 1 is PyTorch's plain layout.
    Layout of weights: 3x3 [out/B][in/B][9][B in][B out]; of the first layer, which reads the packed image: [out/B][in][9][B out];
-   2x2 transposed [in/B][out/B][4][B in][B out]; head [out][in padded]. Flipped (for backward data): inner block [B out][B in].
+   2x2 transposed [in/B][out/B][4][B in][B out]; head [out][in padded]. Flipped: each inner block [B out][B in].
    Pointers are float* or double* (element_bytes); all start on a 64-byte boundary. A kernel runs on the calling thread. */
 #ifndef WORKER_NET_BACKEND_H
 #define WORKER_NET_BACKEND_H
@@ -64,12 +64,16 @@ struct backend {
                          struct err_note *note) MUST_USE;
     void (*conv_free)(struct conv *c);
     size_t (*conv_scratch_bytes)(const struct conv *c);
-    bool (*conv_flips)(const struct conv *c); /* backward data wants flipped weights */
+    /* Weights in a form of their own for forward or backward data, made of the arena's whenever those have changed, in tasks
+       that lanes share: conv_prepare does tasks first .. first + count - 1. Count 0: that kind reads the arena's weights. */
+    size_t (*conv_prepared_count)(const struct conv *c, bool backward); /* elements */
+    int (*conv_prepare_tasks)(const struct conv *c, bool backward);
+    void (*conv_prepare)(const struct conv *c, bool backward, const void *w, int first, int count, void *prepared);
     void (*conv_forward)(struct conv *c, int lane, void *scratch, const void *in, const void *w, const void *bias, void *out);
     void (*conv_backward_data)(struct conv *c, int lane, void *scratch, const void *d_out, const void *w, void *d_in);
     void (*conv_backward_weights)(struct conv *c, int lane, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias);
 
-    bool up_flips;
+    bool up_flips; /* up_backward_data reads flipped weights; forward the arena's */
     void (*up_forward)(const struct up_shape *s, const void *in, const void *w, const void *bias, void *out);
     void (*up_backward_data)(const struct up_shape *s, const void *d_out, const void *w, void *d_in);
     void (*up_backward_weights)(const struct up_shape *s, const void *in, const void *d_out, void *d_w, void *d_bias);

@@ -9,6 +9,7 @@
 
 #include "worker/net/dnnl_shim.h"
 #include "worker/net/kernel_pick.h"
+#include "worker/net/weights.h"
 
 enum { KINDS = 3 };
 struct conv {
@@ -112,9 +113,28 @@ static size_t conv_scratch_bytes(const struct conv *c)
     return most;
 }
 
-static bool conv_flips(const struct conv *c)
+/* Direct backward data reads flipped weights; a task is one block of output channels. */
+static size_t flip_blocks(const struct conv_shape *s)
 {
-    return c->flips;
+    return 9 * (size_t)s->parts * (size_t)channels_padded(s->in_channels, s->block) / (size_t)s->block;
+}
+
+static int conv_prepare_tasks(const struct conv *c, bool backward)
+{
+    return backward && c->flips ? channels_padded(c->shape.out_channels, c->shape.block) / c->shape.block : 0;
+}
+
+static size_t conv_prepared_count(const struct conv *c, bool backward)
+{
+    size_t b = (size_t)c->shape.block;
+    return (size_t)conv_prepare_tasks(c, backward) * flip_blocks(&c->shape) * b * b;
+}
+
+static void conv_prepare(const struct conv *c, bool backward, const void *w, int first, int count, void *prepared)
+{
+    size_t b = (size_t)c->shape.block, blocks = flip_blocks(&c->shape), at = (size_t)first * blocks * b * b;
+    assert(backward && first >= 0 && first + count <= conv_prepare_tasks(c, backward));
+    weights_flip(c->shape.block, sizeof(float), (size_t)count * blocks, (const float *)w + at, (float *)prepared + at);
 }
 
 static void conv_forward(struct conv *c, int lane, void *scratch, const void *in, const void *w, const void *bias, void *out)
@@ -147,7 +167,8 @@ struct backend backend_dnnl(void)
     const struct kernel_simd *k = kernel_pick(block);
     return (struct backend){
         .name = "dnnl", .block = block, .element_bytes = sizeof(float), .thread_start = shim_thread_start, .image_count = image_count,
-        .image_pack = image_pack, .conv_new = conv_new, .conv_free = conv_free, .conv_scratch_bytes = conv_scratch_bytes, .conv_flips = conv_flips,
+        .image_pack = image_pack, .conv_new = conv_new, .conv_free = conv_free, .conv_scratch_bytes = conv_scratch_bytes,
+        .conv_prepared_count = conv_prepared_count, .conv_prepare_tasks = conv_prepare_tasks, .conv_prepare = conv_prepare,
         .conv_forward = conv_forward, .conv_backward_data = conv_backward_data, .conv_backward_weights = conv_backward_weights, .up_flips = true,
         .up_forward = k->up_forward, .up_backward_data = k->up_backward_data, .up_backward_weights = k->up_backward_weights,
         .norm_forward = k->norm_forward, .norm_backward = k->norm_backward, .pool_forward = k->pool_forward, .pool_backward = k->pool_backward,

@@ -40,10 +40,10 @@ static size_t ref_conv_scratch_bytes(const struct conv *c)
     return 0;
 }
 
-static bool ref_conv_flips(const struct conv *c)
+static size_t ref_conv_prepared_count(const struct conv *c, bool backward)
 {
-    (void)c;
-    return false;
+    (void)c, (void)backward;
+    return 0;
 }
 
 #define REAL float

@@ -36,7 +36,7 @@ struct gradient_buffer {
 struct tensor {
     struct network_parameter as; /* name, shape and place in canonical form */
     struct tensor_layout layout;
-    size_t first, flipped;       /* first element in the arena; in the arena of flipped weights (plan.c) */
+    size_t first;                /* first element in the arena */
     int fan_in;                  /* for initialisation */
     bool norm_weight, norm_bias;
 };
@@ -51,7 +51,10 @@ struct node {
     size_t stats;              /* first element of this node's statistics in a sample's */
     struct gradient_ref d_out, d_more, d_in;
     struct conv *conv;         /* 3x3 layers: made by the backend */
-    bool flips;                /* backward data reads flipped weights */
+    struct prepared {
+        size_t count, first;   /* elements (0: reads the arena's weights); where in the arena of prepared weights (plan.c) */
+        int tasks;
+    } prepared[2];             /* for forward, for backward data: see backend.h */
     union {
         struct conv_shape conv;
         struct up_shape up;

@@ -46,13 +46,11 @@ static enum err make_layers(struct network *net, struct err_note *note)
 {
     for (int i = 0; i < net->graph.nodes; i++) {
         struct node *n = &net->graph.node[i];
-        if (n->op == &op_up) n->flips = net->backend.up_flips && !net->config.inference_only;
         if (n->layer == NONE) continue;
         struct network_layer_kernels *k = &net->kernels.layer[n->layer], wanted = *k;
         enum err e = net->backend.conv_new(&n->shape.conv, net->config.inference_only, k, net->config.lanes, &n->conv, note);
         if (e) return e;
         if (memcmp(&wanted, k, sizeof wanted)) net->kernels_changed = true;
-        n->flips = net->backend.conv_flips(n->conv) && !net->config.inference_only && n->d_in.buffer != NONE;
     }
     return OK;
 }
@@ -78,6 +76,7 @@ enum err network_prepare(const struct network_config *config, const struct backe
     }
     net->config.backend = net->backend.name;
     net->config.kernels = &net->kernels;
+    network_plan_prepared(net);
     plan_memory(&net->graph, &net->config, &net->backend, &net->plan);
     *out = net;
     return OK;

@@ -84,12 +84,15 @@ const struct network_parameter *network_parameters(const struct network *net, in
 /* Arena form: what the kernels read, blocked and padded. Padding is 0 and gets gradient 0: an optimizer is one loop over
    [0, network_arena_count), its moments are arrays of the same length. */
 size_t network_arena_count(const struct network *net);
+/* For changing them: ask anew before each change that follows a forward, backward or inference (layers keep weights in forms
+   of their own, made again after this call). For reading: network_weights_seen. */
 float *network_weights(struct network *net);
+const float *network_weights_seen(const struct network *net);
 float *network_gradient(struct network *net, int k);
 /* Any arena-form array (weights, gradient, moments) to and from canonical form; lossless. */
 void network_to_canonical(const struct network *net, const float *arena, float *canonical);
 void network_from_canonical(const struct network *net, const float *canonical, float *arena);
-void network_get_parameters(struct network *net, float *canonical);
+void network_get_parameters(const struct network *net, float *canonical);
 void network_set_parameters(struct network *net, const float *canonical);
 /* PyTorch's defaults: U(-b, b) with b = 1/sqrt(fan_in) for convolution weights and biases, norm weight 1 and bias 0.
    Each tensor draws from its own stream, so a tensor's values depend on the seed and its place in the table only. */

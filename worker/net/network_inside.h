@@ -9,6 +9,7 @@ struct network {
     struct network_config config;
     struct network_kernels kernels;
     bool kernels_changed;
+    bool prepared_fresh[2]; /* the prepared weights (forward, backward) are those of the weights of now */
     struct backend backend;
     struct graph graph;
     struct plan plan;
@@ -26,6 +27,10 @@ enum err config_check(const struct network_config *config, struct err_note *note
 enum err network_prepare(const struct network_config *config, const struct backend *backend, struct network **out, struct err_note *note) MUST_USE;
 /* A network on a given backend. With one of doubles all float pointers of network.h point at doubles; canonical form stays float. */
 enum err network_new_on(const struct network_config *config, const struct backend *backend, struct network **out, struct err_note *note) MUST_USE;
+
+/* network_prepared.c: which layers want prepared weights, and making those that are stale. */
+void network_plan_prepared(struct network *net);
+void network_freshen(struct network *net, bool backward);
 
 static inline unsigned char *network_at(const struct network *net, size_t offset)
 {

@@ -21,7 +21,13 @@ size_t network_arena_count(const struct network *net)
 
 float *network_weights(struct network *net)
 {
+    net->prepared_fresh[0] = net->prepared_fresh[1] = false;
     return (float *)(void *)network_at(net, net->plan.weights);
+}
+
+const float *network_weights_seen(const struct network *net)
+{
+    return (const float *)(const void *)network_at(net, net->plan.weights);
 }
 
 float *network_gradient(struct network *net, int k)
@@ -49,9 +55,9 @@ void network_from_canonical(const struct network *net, const float *canonical, f
     }
 }
 
-void network_get_parameters(struct network *net, float *canonical)
+void network_get_parameters(const struct network *net, float *canonical)
 {
-    network_to_canonical(net, network_weights(net), canonical);
+    network_to_canonical(net, network_weights_seen(net), canonical);
 }
 
 void network_set_parameters(struct network *net, const float *canonical)

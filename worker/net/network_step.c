@@ -16,7 +16,7 @@ static struct run run_of(const struct network *net, int slot, int lane, bool kee
         .stats = network_at(net, p->stats) + s * p->stats_bytes,
         .gradients = network_at(net, p->gradients) + l * p->gradient_bytes,
         .scratch = network_at(net, p->scratch) + l * p->scratch_bytes,
-        .weights = network_at(net, p->weights), .flipped = network_at(net, p->flipped),
+        .weights = network_at(net, p->weights), .prepared = network_at(net, p->prepared),
     };
 }
 
@@ -25,17 +25,6 @@ static void run_forward(const struct network *net, const struct run *r, const vo
     const struct graph *g = &net->graph;
     net->backend.image_pack(net->config.in_channels, g->node[0].shape.conv.in, image, run_value(r, g->image));
     for (int i = 0; i < g->nodes; i++) g->node[i].op->forward(r, &g->node[i]);
-}
-
-static void flip_task(void *ctx, int task, int lane)
-{
-    const struct network *net = ctx;
-    const struct node *n = &net->graph.node[task];
-    (void)lane;
-    if (!n->flips) return;
-    const struct tensor *t = &net->graph.tensor[n->weight];
-    size_t e = net->backend.element_bytes;
-    tensor_flip(&t->layout, e, network_at(net, net->plan.weights) + t->first * e, network_at(net, net->plan.flipped) + t->flipped * e);
 }
 
 static void forward_task(void *ctx, int sample, int lane)
@@ -51,7 +40,7 @@ void network_forward(struct network *net, int samples, const float *const images
     assert(samples >= 0 && samples <= net->config.batch);
     net->images = images;
     net->samples = samples;
-    lanes_run(net->lanes, net->graph.nodes, flip_task, net);
+    network_freshen(net, false);
     lanes_run(net->lanes, samples, forward_task, net);
 }
 
@@ -99,6 +88,7 @@ void network_backward(struct network *net, int samples, int k)
 {
     assert(samples == net->samples && samples >= 1 && k >= 0 && k < net->config.gradients);
     net->k = k;
+    network_freshen(net, true);
     lanes_run(net->lanes, samples, backward_task, net);
     if (samples > 1) lanes_run(net->lanes, (int)((net->graph.arena_count + SLICE - 1) / SLICE), sum_task, net);
 }
@@ -116,5 +106,6 @@ void network_infer(struct network *net, int count, const float *const images[], 
     net->images = images;
     net->infer_logits = logits;
     net->samples = 0;
+    network_freshen(net, false);
     lanes_run(net->lanes, count, infer_task, net);
 }

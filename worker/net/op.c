@@ -23,9 +23,14 @@ const void *run_weight(const struct run *r, int tensor)
     return tensor == NONE ? NULL : r->weights + r->graph->tensor[tensor].first * r->backend->element_bytes;
 }
 
-const void *run_flipped(const struct run *r, int tensor)
+void *run_prepared(const struct run *r, const struct node *n, bool backward)
 {
-    return tensor == NONE ? NULL : r->flipped + r->graph->tensor[tensor].flipped * r->backend->element_bytes;
+    return r->prepared + n->prepared[backward].first * r->backend->element_bytes;
+}
+
+const void *run_read(const struct run *r, const struct node *n, bool backward)
+{
+    return n->prepared[backward].count ? run_prepared(r, n, backward) : run_weight(r, n->weight);
 }
 
 void *run_leaf(const struct run *r, int tensor)

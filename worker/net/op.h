@@ -10,7 +10,7 @@ struct run {
     int lane;
     bool keep;               /* training: values stay for backward */
     unsigned char *values, *stats, *gradients, *scratch;
-    unsigned char *weights, *flipped; /* arenas */
+    unsigned char *weights, *prepared; /* arenas */
     unsigned char *leaf;     /* this sample's gradient of all parameters, in arena form */
     void *logits;
     const void *d_logits;
@@ -20,13 +20,17 @@ struct op {
     const char *name;
     void (*forward)(const struct run *r, const struct node *n);
     void (*backward)(const struct run *r, const struct node *n);
+    /* One of the node's tasks of making prepared weights; NULL where a node has none. */
+    void (*prepare)(const struct run *r, const struct node *n, bool backward, int task);
 };
 extern const struct op op_conv, op_norm_act, op_pool, op_up, op_head;
 
 void *run_value(const struct run *r, int value);
 void *run_gradient(const struct run *r, struct gradient_ref ref); /* NULL for NONE */
 void *run_stats(const struct run *r, const struct node *n);
-const void *run_weight(const struct run *r, int tensor);          /* NULL for NONE, as the next two */
-const void *run_flipped(const struct run *r, int tensor);
-void *run_leaf(const struct run *r, int tensor);
+const void *run_weight(const struct run *r, int tensor);          /* NULL for NONE */
+void *run_prepared(const struct run *r, const struct node *n, bool backward);
+/* What forward or backward data reads: the prepared weights, or the arena's. */
+const void *run_read(const struct run *r, const struct node *n, bool backward);
+void *run_leaf(const struct run *r, int tensor);                  /* NULL for NONE */
 #endif

@@ -3,7 +3,7 @@
 
 static void forward(const struct run *r, const struct node *n)
 {
-    r->backend->conv_forward(n->conv, r->lane, r->scratch, run_value(r, n->in), run_weight(r, n->weight), run_weight(r, n->bias),
+    r->backend->conv_forward(n->conv, r->lane, r->scratch, run_value(r, n->in), run_read(r, n, false), run_weight(r, n->bias),
                              run_value(r, n->out));
 }
 
@@ -12,8 +12,12 @@ static void backward(const struct run *r, const struct node *n)
     const void *d_out = run_gradient(r, n->d_out);
     r->backend->conv_backward_weights(n->conv, r->lane, r->scratch, run_value(r, n->in), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
     if (n->d_in.buffer == NONE) return; /* the image needs no gradient */
-    r->backend->conv_backward_data(n->conv, r->lane, r->scratch, d_out, n->flips ? run_flipped(r, n->weight) : run_weight(r, n->weight),
-                                   run_gradient(r, n->d_in));
+    r->backend->conv_backward_data(n->conv, r->lane, r->scratch, d_out, run_read(r, n, true), run_gradient(r, n->d_in));
 }
 
-const struct op op_conv = {"conv", forward, backward};
+static void prepare(const struct run *r, const struct node *n, bool backward, int task)
+{
+    r->backend->conv_prepare(n->conv, backward, run_weight(r, n->weight), task, 1, run_prepared(r, n, backward));
+}
+
+const struct op op_conv = {"conv", forward, backward, prepare};

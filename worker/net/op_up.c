@@ -10,8 +10,16 @@ static void backward(const struct run *r, const struct node *n)
 {
     const void *d_out = run_gradient(r, n->d_out);
     r->backend->up_backward_weights(&n->shape.up, run_value(r, n->in), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
-    r->backend->up_backward_data(&n->shape.up, d_out, n->flips ? run_flipped(r, n->weight) : run_weight(r, n->weight),
-                                 run_gradient(r, n->d_in));
+    r->backend->up_backward_data(&n->shape.up, d_out, run_read(r, n, true), run_gradient(r, n->d_in));
 }
 
-const struct op op_up = {"up", forward, backward};
+/* Backward data's flipped weights, one block of input channels a task. */
+static void prepare(const struct run *r, const struct node *n, bool backward, int task)
+{
+    const struct up_shape *s = &n->shape.up;
+    size_t e = r->backend->element_bytes, b = (size_t)s->block, blocks = 4 * (size_t)channels_padded(s->out_channels, s->block) / b;
+    size_t at = (size_t)task * blocks * b * b * e;
+    weights_flip(s->block, e, blocks, (const unsigned char *)run_weight(r, n->weight) + at, (unsigned char *)run_prepared(r, n, backward) + at);
+}
+
+const struct op op_up = {"up", forward, backward, prepare};

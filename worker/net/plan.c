@@ -67,16 +67,16 @@ static size_t place_gradients(struct graph *g, size_t element_bytes)
     return bytes;
 }
 
-/* Elements of the arena of flipped weights. */
-static size_t place_flipped(struct graph *g)
+/* Elements of the arena of prepared weights. */
+static size_t place_prepared(struct graph *g)
 {
     size_t count = 0;
-    for (int i = 0; i < g->nodes; i++) {
-        if (!g->node[i].flips) continue;
-        struct tensor *t = &g->tensor[g->node[i].weight];
-        t->flipped = count;
-        count += (tensor_arena_count(&t->layout) + ARENA_ALIGN_ELEMENTS - 1) / ARENA_ALIGN_ELEMENTS * ARENA_ALIGN_ELEMENTS;
-    }
+    for (int i = 0; i < g->nodes; i++)
+        for (int backward = 0; backward < 2; backward++) {
+            struct prepared *p = &g->node[i].prepared[backward];
+            p->first = count;
+            count += (p->count + ARENA_ALIGN_ELEMENTS - 1) / ARENA_ALIGN_ELEMENTS * ARENA_ALIGN_ELEMENTS;
+        }
     return count;
 }
 
@@ -99,7 +99,7 @@ void plan_memory(struct graph *g, const struct network_config *config, const str
     p->weights = arena_place(&p->all, 1, p->arena_bytes);
     for (size_t k = 0; k < gradients; k++) p->gradient[k] = arena_place(&p->all, 1, p->arena_bytes);
     p->leaves = arena_place(&p->all, batch ? batch - 1 : 0, p->arena_bytes);
-    p->flipped = arena_place(&p->all, batch ? 1 : 0, place_flipped(g) * e);
+    p->prepared = arena_place(&p->all, 1, place_prepared(g) * e);
     struct arena_plan training = {0}, inference = {0};
     arena_place(&training, batch, p->kept_bytes);
     arena_place(&inference, lanes, p->passing_bytes);

@@ -1,6 +1,6 @@
 /* plan: where everything of a network lies in its one piece of memory, decided before a byte is taken.
 
-   weights | gradient 0 [, 1] | leaves: a gradient per sample but the first | flipped weights
+   weights | gradient 0 [, 1] | leaves: a gradient per sample but the first | prepared weights (forward, backward)
    samples: [batch] kept values (training)  -or-  [lanes] passing values (inference), whichever is more, in the same place
    statistics | logits [batch] | logit gradients [gradients][batch] | per lane: gradient buffers, scratch */
 #ifndef WORKER_NET_PLAN_H
@@ -9,7 +9,7 @@
 #include "worker/net/graph.h"
 
 struct plan {
-    size_t weights, gradient[NETWORK_GRADIENTS_MAX], leaves, flipped, samples, stats, logits, d_logits[NETWORK_GRADIENTS_MAX], gradients, scratch;
+    size_t weights, gradient[NETWORK_GRADIENTS_MAX], leaves, prepared, samples, stats, logits, d_logits[NETWORK_GRADIENTS_MAX], gradients, scratch;
     size_t arena_bytes, kept_bytes, passing_bytes, stats_bytes, logit_bytes, gradient_bytes, scratch_bytes; /* of one */
     struct arena_plan all;
 };

@@ -78,17 +78,16 @@ void tensor_from_canonical(const struct tensor_layout *t, size_t element_bytes, 
     tensor_put(t, element_bytes, canonical, 0, tensor_canonical_count(t), arena);
 }
 
-void tensor_flip(const struct tensor_layout *t, size_t element_bytes, const void *weights, void *flipped)
+void weights_flip(int block, size_t element_bytes, size_t blocks, const void *weights, void *flipped)
 {
-    size_t b = (size_t)t->block, squares = tensor_arena_count(t) / (b * b);
-    assert(!t->image && (t->kind == TENSOR_CONV || t->kind == TENSOR_UP));
+    size_t b = (size_t)block;
     if (element_bytes == sizeof(double)) {
-        for (size_t s = 0; s < squares; s++)
+        for (size_t s = 0; s < blocks; s++)
             for (size_t i = 0; i < b; i++)
                 for (size_t o = 0; o < b; o++) ((double *)flipped)[(s * b + o) * b + i] = ((const double *)weights)[(s * b + i) * b + o];
         return;
     }
-    for (size_t s = 0; s < squares; s++)
+    for (size_t s = 0; s < blocks; s++)
         for (size_t i = 0; i < b; i++)
             for (size_t o = 0; o < b; o++) ((float *)flipped)[(s * b + o) * b + i] = ((const float *)weights)[(s * b + i) * b + o];
 }

@@ -20,6 +20,6 @@ void tensor_to_canonical(const struct tensor_layout *t, size_t element_bytes, co
 void tensor_from_canonical(const struct tensor_layout *t, size_t element_bytes, const float *canonical, void *arena);
 /* The same for the `count` elements of the canonical form from `first` on. */
 void tensor_put(const struct tensor_layout *t, size_t element_bytes, const float *values, size_t first, size_t count, void *arena);
-/* flipped = weights with each inner block transposed: [B in][B out] -> [B out][B in]. */
-void tensor_flip(const struct tensor_layout *t, size_t element_bytes, const void *weights, void *flipped);
+/* flipped = weights with each of the inner blocks transposed: [B in][B out] -> [B out][B in]. */
+void weights_flip(int block, size_t element_bytes, size_t blocks, const void *weights, void *flipped);
 #endif

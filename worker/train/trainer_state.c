@@ -25,7 +25,7 @@ static float *canonical_of(const struct trainer *t, const float *arena)
 
 static int gather(struct trainer *t, struct checkpoint *c)
 {
-    int all = (c->weights = canonical_of(t, network_weights(t->net))) != NULL;
+    int all = (c->weights = canonical_of(t, network_weights_seen(t->net))) != NULL;
     c->optimizers = t->optimizers;
     for (int k = 0; k < t->optimizers; k++) {
         const struct optimizer *o = &t->optimizer[k];

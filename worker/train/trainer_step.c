@@ -58,7 +58,7 @@ static enum err check_losses(struct trainer *t, struct err_note *note)
 /* The last update of an epoch has no next forward pass in which it would show. x - x is 0, or NaN for what is not finite. */
 enum err trainer_check_weights(struct trainer *t, struct err_note *note)
 {
-    const float *w = network_weights(t->net);
+    const float *w = network_weights_seen(t->net);
     size_t count = network_arena_count(t->net);
     float sum = 0;
     for (size_t i = 0; i < count; i++)
