@@ -15,6 +15,26 @@ static struct err_note *say(struct err_list *errors, enum err code, const char *
     return note;
 }
 
+static void check_halving(const struct job_spec *spec, const char *const at[2], const int sizes[], struct err_list *errors)
+{
+    int step = 1 << (spec->model.levels - 1);
+    for (int d = 0; d < 2; d++)
+        if (sizes[d] % step) {
+            struct err_note *note = say(errors, ERR_RANGE, at[d], sizes[d], "cannot be halved once a level");
+            err_print(note->allowed, sizeof note->allowed, "a multiple of %d: the model has %d levels", step, spec->model.levels);
+        }
+}
+
+static void check_tile(const struct job_spec *spec, struct err_list *errors)
+{
+    static const char *const at[] = {"/validation/tile/0", "/validation/tile/1"};
+    const struct validation_spec *v = &spec->validation;
+    if (v->tile_rank == 2) check_halving(spec, at, v->tile, errors);
+    if (v->tile_rank != 3) return;
+    struct err_note *note = say(errors, ERR_NOT_BUILT, "/validation/tile", v->tile_rank, "volumes are not built yet");
+    err_print(note->allowed, sizeof note->allowed, "null, or two sizes: rows and columns");
+}
+
 static void check_patch(const struct job_spec *spec, struct err_list *errors)
 {
     static const char *const at[] = {"/training/patch/0", "/training/patch/1"};
@@ -25,11 +45,7 @@ static void check_patch(const struct job_spec *spec, struct err_list *errors)
         err_print(note->allowed, sizeof note->allowed, "two sizes: rows and columns");
         return;
     }
-    for (int d = 0; d < 2; d++)
-        if (t->patch[d] % step) {
-            struct err_note *note = say(errors, ERR_RANGE, at[d], t->patch[d], "cannot be halved once a level");
-            err_print(note->allowed, sizeof note->allowed, "a multiple of %d: the model has %d levels", step, spec->model.levels);
-        }
+    check_halving(spec, at, t->patch, errors);
     int deepest = (t->patch[0] / step) * (t->patch[1] / step);
     if (spec->model.norm == MODEL_NORM_INSTANCE && deepest == 1) {
         struct err_note *note = say(errors, ERR_RANGE, "/training/patch", deepest, "one pixel is left at the coarsest level: an instance norm makes it 0");
@@ -86,6 +102,7 @@ static void check_memory(const struct job_spec *spec, struct err_list *errors)
 void job_check(const struct job_spec *spec, struct err_list *errors)
 {
     check_patch(spec, errors);
+    check_tile(spec, errors);
     check_groups(spec, errors);
     check_times(spec, errors);
     check_memory(spec, errors);

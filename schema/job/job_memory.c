@@ -14,6 +14,9 @@
                   2K + 2 in the decoder with the joined input, and a quarter more for statistics and what a kernel lays out anew)
                   + B x s_0 x (inputs + (1 + G) logits, padded)
    scratch      = T x 2 x the largest joined input of one sample (the gradients in flight), and as much again for the kernels' own work
+   tile         = with validation.tile, the inference network of tiles of that size: padded parameters x 6 (weights, and what a kernel
+                  makes of them) + T x (sum over levels of 2 s_l w_l, the joined inputs that wait, and twice the largest of them)
+                  + 4 T x s_0 x (inputs + out) for tiles on their way in and out
    fixed        = 64 MiB for the program, its libraries and the pictures being read */
 #include "schema/job/job_memory.h"
 
@@ -85,11 +88,26 @@ static int moments(const struct optimizer_spec *o)
     return o->type == OPTIMIZER_SGD ? 1 : 2;
 }
 
-static int64_t pixels_at(const struct job_spec *spec, int level)
+static int64_t pixels_at(const int sizes[], int rank, int level)
 {
     int64_t pixels = 1;
-    for (int d = 0; d < spec->training.rank; d++) pixels *= spec->training.patch[d] >> level;
+    for (int d = 0; d < rank; d++) pixels *= sizes[d] >> level;
     return pixels;
+}
+
+static void add_tile(struct sum *s, const struct job_spec *spec, int64_t padded, int in_channels, int out_channels, int64_t lanes)
+{
+    const struct validation_spec *v = &spec->validation;
+    int64_t largest = 0;
+    if (!v->tile_rank) return;
+    add(s, padded, FLOAT_BYTES, 6);
+    for (int l = 0; l < spec->model.levels; l++) {
+        int64_t joined = 2 * pixels_at(v->tile, v->tile_rank, l) * pad(spec->model.widths[l]);
+        add(s, joined, FLOAT_BYTES, lanes);
+        if (joined > largest) largest = joined;
+    }
+    add(s, largest * FLOAT_BYTES, lanes, 2);
+    add(s, pixels_at(v->tile, v->tile_rank, 0) * FLOAT_BYTES, 4 * lanes, in_channels + pad(out_channels));
 }
 
 enum err job_memory_predict(const struct job_spec *spec, int in_channels, int num_classes, int threads, struct job_memory *memory)
@@ -99,22 +117,24 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
     int64_t batch = spec->training.batch, gradients = two ? 2 : 1, k = m->convs, largest = 0;
     int out = job_spec_out_channels(spec, num_classes > 0 ? num_classes : 2);
     int states = two ? moments(&spec->loss.optimizers.dice) + moments(&spec->loss.optimizers.ce) : moments(&spec->optimizer);
-    struct sum parameters = {0}, padded = {0}, model = {0}, activations = {0}, scratch = {0}, total = {0};
+    struct sum parameters = {0}, padded = {0}, model = {0}, activations = {0}, scratch = {0}, tile = {0}, total = {0};
     add_parameters(&parameters, spec, in_channels, out, same);
     add_parameters(&padded, spec, in_channels, out, pad);
     add(&model, padded.value, FLOAT_BYTES, 3 + gradients + states + batch * gradients);
     for (int l = 0; l < m->levels; l++) {
-        int64_t floats = pixels_at(spec, l) * pad(m->widths[l]);
+        int64_t floats = pixels_at(spec->training.patch, spec->training.rank, l) * pad(m->widths[l]);
         int64_t kept = l + 1 < m->levels ? 4 * k + 2 : 2 * k;
         add(&activations, floats * FLOAT_BYTES, batch, kept + (kept + 3) / 4);
         if (2 * floats > largest) largest = 2 * floats;
     }
-    add(&activations, pixels_at(spec, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out));
+    add(&activations, pixels_at(spec->training.patch, spec->training.rank, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out));
     add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 4);
+    add_tile(&tile, spec, padded.value, in_channels, out, threads > 0 ? threads : 1);
     add(&total, model.value, 1, 1);
     add(&total, activations.value, 1, 1);
     add(&total, scratch.value, 1, 1);
+    add(&total, tile.value, 1, 1);
     add(&total, fixed_bytes, 1, 1);
-    *memory = (struct job_memory){parameters.value, model.value, activations.value, scratch.value, total.value};
-    return parameters.over || padded.over || model.over || activations.over || scratch.over || total.over ? ERR_TOO_LARGE : OK;
+    *memory = (struct job_memory){parameters.value, model.value, activations.value, scratch.value, tile.value, total.value};
+    return parameters.over || padded.over || model.over || activations.over || scratch.over || tile.over || total.over ? ERR_TOO_LARGE : OK;
 }

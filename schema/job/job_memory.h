@@ -9,6 +9,7 @@ struct job_memory {
     int64_t model_bytes;      /* weights, gradients, moments of each optimizer, gradient leaves of the samples */
     int64_t activation_bytes; /* of the whole batch */
     int64_t scratch_bytes;    /* of the lanes */
+    int64_t tile_bytes;       /* of the network that validates, where validation.tile asks for one of its own */
     int64_t total_bytes;
 };
 /* Predicted peak bytes of a job on `in_channels` pictures of `num_classes` classes by `threads` lanes (0 = 1). It errs upward:

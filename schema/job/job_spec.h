@@ -57,7 +57,8 @@ struct training_spec {
 };
 struct validation_spec {
     int every_epochs;
-    double tile_overlap;   /* 0..0.9 of a patch */
+    int tile_rank, tile[3]; /* rows, columns of a tile; tile_rank 0: the training patch */
+    double tile_overlap;    /* 0..0.9 of a tile */
     char monitor[64];      /* "val/dice", "val/iou", "val/dice/1" */
     int previews;          /* 0..64 images */
 };

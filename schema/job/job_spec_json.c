@@ -68,7 +68,9 @@ static const struct field augmentation_fields[] = {
     {0}};
 static const struct field validation_fields[] = {
     ROW(validation_spec, every_epochs, FIELD_INT, .min = 1, .max = 100000, .help = "epochs between validations"),
-    ROW(validation_spec, tile_overlap, FIELD_REAL, .min = 0, .max = 0.9, .help = "share of a patch that neighbouring tiles have in common"),
+    {.name = "tile", .type = FIELD_INT, .offset = offsetof(struct validation_spec, tile), .size = sizeof(int), .min = 8, .max = 4096, .nullable = true,
+     .array_min = 2, .array_max = 3, .count_offset = offsetof(struct validation_spec, tile_rank), .help = "rows and columns that are judged at once; null: the training patch"},
+    ROW(validation_spec, tile_overlap, FIELD_REAL, .min = 0, .max = 0.9, .help = "share of a tile that neighbouring tiles have in common"),
     ROW(validation_spec, monitor, FIELD_TEXT, .text_fits = monitor_fits, .allowed = "val/dice, val/iou, or one class of them: val/dice/1", .help = "what makes a checkpoint the best"),
     ROW(validation_spec, previews, FIELD_INT, .min = 0, .max = 64, .help = "validation pictures to draw"),
     {0}};

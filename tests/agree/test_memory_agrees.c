@@ -14,6 +14,8 @@ static const char *const jobs[] = {
     "{\"dataset\": \"a\", \"model\": {\"widths\": [5, 9], \"convs\": 1, \"norm\": \"none\"}, \"training\": {\"batch\": 1, \"patch\": [32, 64]}}",
     "{\"dataset\": \"a\", \"model\": {\"widths\": [8, 8, 8, 8, 8, 8], \"convs\": 4, \"norm\": \"group\", \"conv_bias\": true}, \"training\": {\"batch\": 2}, "
     "\"optimizer\": {\"type\": \"sgd\"}}",
+    "{\"dataset\": \"a\", \"training\": {\"batch\": 2}, \"validation\": {\"tile\": [960, 1000]}}",
+    "{\"dataset\": \"a\", \"model\": {\"widths\": [64, 128, 256]}, \"training\": {\"batch\": 1, \"patch\": [32, 32]}, \"validation\": {\"tile\": [128, 64]}}",
     "{\"dataset\": \"a\", \"model\": {\"widths\": [64, 256, 1024]}, \"training\": {\"batch\": 2, \"patch\": [64, 64]}}",
 };
 
@@ -42,6 +44,14 @@ static void compare(const char *text, int lanes, const char *backend)
     enum err e = network_memory_bytes(&c, &planned, &note);
     if (e == ERR_WORD_UNKNOWN) check_skip("no backend %s here", backend);
     if (e) check_fail(__FILE__, __LINE__, "%s: %s", text, note.detail);
+    if (spec.validation.tile_rank) {
+        size_t tiles;
+        c.inference_only = true;
+        c.patch[0] = spec.validation.tile[0];
+        c.patch[1] = spec.validation.tile[1];
+        CHECK_INT(network_memory_bytes(&c, &tiles, &note), OK);
+        planned += tiles;
+    }
     CHECK_INT(network_parameter_count(&c, &parameters, NULL), OK);
     CHECK_INT(job_memory_predict(&spec, 3, 2, lanes, &predicted), OK);
     CHECK_INT(predicted.parameters, parameters);

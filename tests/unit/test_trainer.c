@@ -93,10 +93,15 @@ static void train(struct run *r, int lanes, const char *resume)
                                     .conv_bias = r->spec.model.conv_bias, .patch = {32, 32}, .batch = r->spec.training.batch, .gradients = strategy_gradients(&r->spec.loss), .lanes = lanes};
     for (int i = 0; i < r->spec.model.levels; i++)
         config.widths[i] = r->spec.model.widths[i];
-    struct network *net;
+    struct network *net, *tiles = NULL;
     struct trainer *t = NULL;
     CHECK_INT(network_new(&config, &net, &r->note), OK);
-    struct trainer_config c = {.spec = &r->spec, .set = &set, .net = net, .out_dir = ".", .resume = resume, .spec_hash = "0000000000000000000000000000000000000000000000000000000000000000",
+    if (r->spec.validation.tile_rank) {
+        config.inference_only = true;
+        config.patch[0] = r->spec.validation.tile[0], config.patch[1] = r->spec.validation.tile[1];
+        CHECK_INT(network_new(&config, &tiles, &r->note), OK);
+    }
+    struct trainer_config c = {.spec = &r->spec, .set = &set, .net = net, .validation_net = tiles, .out_dir = ".", .resume = resume, .spec_hash = "0000000000000000000000000000000000000000000000000000000000000000",
                                .made_by = "test", .calls = {.context = r, .points = take_points, .progress = take_progress, .checkpoint = take_checkpoint, .stop = stop_now}};
     r->e = trainer_new(&c, &t, &r->note);
     if (!r->e)
@@ -106,6 +111,7 @@ static void train(struct run *r, int lanes, const char *resume)
     if (!r->e && !r->result.stopped)
         CHECK_INT(trainer_previews(t, &r->note), OK);
     trainer_free(t);
+    network_free(tiles);
     network_free(net);
 }
 
@@ -378,4 +384,37 @@ void test_previews_have_names_that_the_server_takes_whatever_the_images_are_call
     trainer_preview_name(7, long_id, name);
     CHECK_INT(strlen(name), 64);
     CHECK_TEXT(name + 60, ".png");
+}
+
+/* ---- a network of its own for validation --------------------------------------------------------------- */
+void test_trainer_validates_in_tiles_of_the_patch_as_without_a_tile(void)
+{
+    struct run *plain = new_run(), *tiled = new_run();
+    tiled->spec.validation.tile_rank = 2;
+    tiled->spec.validation.tile[0] = tiled->spec.validation.tile[1] = 32;
+    train(plain, 2, NULL);
+    train(tiled, 2, NULL);
+    CHECK_INT(plain->e, OK);
+    CHECK_INT(tiled->e, OK);
+    CHECK_TEXT(tiled->result.weights_sha256, plain->result.weights_sha256);
+    CHECK(tiled->count == plain->count && tiled->count > 0);
+    check_same_points(plain, (const struct run *[]){tiled}, 1);
+}
+
+void test_trainer_whole_image_tiles_change_the_scores_and_nothing_else(void)
+{
+    struct run *plain = new_run(), *whole = new_run();
+    whole->spec.validation.tile_rank = 2;
+    whole->spec.validation.tile[0] = whole->spec.validation.tile[1] = 48; /* the size of the images */
+    train(plain, 2, NULL);
+    train(whole, 2, NULL);
+    CHECK_INT(whole->e, OK);
+    CHECK_TEXT(whole->result.weights_sha256, plain->result.weights_sha256);
+    int differ = 0;
+    for (int64_t epoch = 0; epoch < plain->spec.training.epochs; epoch++) {
+        const struct trainer_point *a = point_of(plain, "val/dice", epoch), *b = point_of(whole, "val/dice", epoch);
+        CHECK(a && b && b->value >= 0 && b->value <= 1);
+        differ += memcmp(&a->value, &b->value, sizeof a->value) != 0;
+    }
+    CHECK(differ > 0);
 }

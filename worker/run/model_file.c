@@ -27,6 +27,15 @@ void model_network_config(const struct job_spec *spec, int channels, int num_cla
         config->patch[i] = spec->training.patch[i];
 }
 
+void model_tile_config(const struct job_spec *spec, int channels, int num_classes, struct network_config *config)
+{
+    const struct validation_spec *v = &spec->validation;
+    model_network_config(spec, channels, num_classes, config);
+    config->inference_only = true;
+    for (int i = 0; i < v->tile_rank; i++)
+        config->patch[i] = v->tile[i];
+}
+
 static const char *algorithm_word(enum network_algorithm a)
 {
     return a == ALGORITHM_WINOGRAD ? "winograd" : "direct";

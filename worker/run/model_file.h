@@ -19,6 +19,8 @@ struct model_file {
 
 /* The network that `spec` asks for on data of that form. gradients 0: inference only. Refused as network_new refuses. */
 void model_network_config(const struct job_spec *spec, int channels, int num_classes, struct network_config *config);
+/* The inference network of validation and prediction: tiles as validation.tile says, else of the training patch. */
+void model_tile_config(const struct job_spec *spec, int channels, int num_classes, struct network_config *config);
 /* spec->kernels from what runs (all of it), and back; `kernels` is filled from a given block. */
 void model_kernels_to_spec(const struct network_kernels *kernels, struct job_spec *spec);
 void model_kernels_of_spec(const struct job_spec *spec, struct network_kernels *kernels);

@@ -27,8 +27,7 @@ static enum err open_model(struct job *j, struct err_note *note)
     enum err e = model_file_read(j->o->model, &j->model, note);
     if (e)
         return e;
-    model_network_config(&j->model.spec, j->model.channels, j->model.num_classes, &config);
-    config.inference_only = true;
+    model_tile_config(&j->model.spec, j->model.channels, j->model.num_classes, &config);
     config.lanes = j->o->threads;
     config.backend = j->o->backend;
     e = network_new(&config, &j->net, note);

@@ -33,7 +33,7 @@ struct run {
     char spec_hash[SHA256_HEX], made_by[128];
     struct dataset set;
     struct network_kernels kernels;
-    struct network *net;
+    struct network *net, *validation_net; /* the second NULL: the first validates, too */
     struct trainer *trainer;
     struct json_lines *lines;
     struct progress_line shown;
@@ -140,6 +140,18 @@ static enum err load_data(struct run *r, struct err_note *note)
     return OK;
 }
 
+static enum err make_validation_network(struct run *r, struct err_note *note)
+{
+    struct network_config config;
+    if (!r->spec.validation.tile_rank)
+        return OK;
+    model_tile_config(&r->spec, (int)r->set.channels, (int)r->set.num_classes, &config);
+    config.lanes = network_config(r->net)->lanes;
+    config.backend = network_config(r->net)->backend;
+    config.kernels = network_kernels(r->net);
+    return network_new(&config, &r->validation_net, note);
+}
+
 static enum err make_network(struct run *r, struct err_note *note)
 {
     struct network_config config;
@@ -156,6 +168,9 @@ static enum err make_network(struct run *r, struct err_note *note)
         return e;
     if (network_kernels_changed(r->net))
         say(r, "warn", "kernels_changed: this machine lacks an algorithm that the job names; the last bits of the weights will differ");
+    e = make_validation_network(r, note);
+    if (e)
+        return e;
     model_kernels_to_spec(network_kernels(r->net), &r->spec);
     err_print(r->made_by, sizeof r->made_by, "tandem %s, %s, %s", TANDEM_VERSION, network_config(r->net)->backend, run_isa());
     return OK;
@@ -163,7 +178,7 @@ static enum err make_network(struct run *r, struct err_note *note)
 
 static enum err make_trainer(struct run *r, struct err_note *note)
 {
-    struct trainer_config config = {.spec = &r->spec, .set = &r->set, .net = r->net, .out_dir = r->options->out, .resume = r->options->resume, .spec_hash = r->spec_hash,
+    struct trainer_config config = {.spec = &r->spec, .set = &r->set, .net = r->net, .validation_net = r->validation_net, .out_dir = r->options->out, .resume = r->options->resume, .spec_hash = r->spec_hash,
                                     .made_by = r->made_by,
                                     .calls = {.context = r, .points = on_points, .progress = on_progress, .log = on_log, .checkpoint = on_checkpoint, .preview = on_preview, .stop = on_stop}};
     return trainer_new(&config, &r->trainer, note);
@@ -182,6 +197,8 @@ static void tell_start(struct run *r)
     for (unsigned k = 0; k < r->set.num_classes; k++)
         json_array_append_new(classes, json_string(r->set.classes[k]));
     size_t train = r->set.splits[SPLIT_TRAIN].count, val = r->set.splits[SPLIT_VAL].count, bytes = network_memory_used(r->net) + (size_t)r->set.bytes;
+    if (r->validation_net)
+        bytes += network_memory_used(r->validation_net);
     int threads = lanes_count(network_lanes(r->net));
     const char *backend = network_config(r->net)->backend;
     json_lines_emit(r->lines, "start",
@@ -363,6 +380,7 @@ int run_job(const struct run_options *options)
     if (stopped)
         progress_line_say(&r->shown, "stopped after step %lld; go on with --resume %s/checkpoint-last", (long long)trainer_result(r->trainer)->steps, options->out);
     trainer_free(r->trainer);
+    network_free(r->validation_net);
     network_free(r->net);
     dataset_free(&r->set);
     json_lines_close(r->lines);

@@ -107,7 +107,7 @@ enum err trainer_new(const struct trainer_config *config, struct trainer **out, 
     if (!e)
         e = make_optimizers(t, note);
     if (!e)
-        e = predictor_new(t->net, t->spec->validation.tile_overlap, &t->predictor, note);
+        e = predictor_new(config->validation_net ? config->validation_net : t->net, t->spec->validation.tile_overlap, &t->predictor, note);
     if (!e && config->resume)
         e = trainer_restore(t, config->resume, note);
     if (!e && !config->resume)
@@ -324,8 +324,7 @@ void trainer_preview_name(size_t number, const char *id, char name[TRAINER_PREVI
 enum err trainer_previews(struct trainer *t, struct err_note *note)
 {
     const struct dataset_split *val = &t->c.set->splits[SPLIT_VAL];
-    enum err e = OK;
-    network_set_parameters(t->net, t->best);
+    enum err e = trainer_show_weights(t, t->best, note);
     for (size_t i = 0; i < val->count && i < (size_t)t->spec->validation.previews && !e; i++) {
         char name[TRAINER_PREVIEW_NAME], path[4300];
         trainer_preview_name(i, val->images[i].id, name);

@@ -48,6 +48,7 @@ struct trainer_config {
     const struct job_spec *spec;    /* resolved and checked against the data set's classes */
     const struct dataset *set;
     struct network *net;            /* made for spec: patch, batch, strategy_gradients() gradients, lanes */
+    struct network *validation_net; /* inference only, of the same model, its patch the validation tile; NULL: net, in tiles of the training patch */
     const char *out_dir;            /* checkpoint-last, checkpoint-best, preview-*.png */
     const char *resume;             /* a checkpoint file; NULL: start with network_init(seed) */
     const char *spec_hash, *made_by;

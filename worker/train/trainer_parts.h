@@ -94,6 +94,8 @@ enum err trainer_step(struct trainer *t, struct step_report *report, struct err_
 enum err trainer_check_weights(struct trainer *t, struct err_note *note) MUST_USE; /* ERR_DIVERGED: one is not finite */
 /* trainer_validate.c: scores into `row` (a row of the history). *stopped: told to stop half-way, nothing written. */
 enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct err_note *note) MUST_USE;
+/* The network that validates gets these weights (canonical), or with NULL those that are being trained. ERR_NO_MEMORY. */
+enum err trainer_show_weights(struct trainer *t, const float *weights, struct err_note *note) MUST_USE;
 void trainer_name_columns(struct trainer *t);
 /* trainer_state.c */
 enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note) MUST_USE;

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "worker/train/trainer_parts.h"
 
@@ -48,25 +49,50 @@ static void fill_row(const struct trainer *t, const struct score *s, double *row
             row[EPOCH_FIXED + kind * classes + k] = of_class[kind][k];
 }
 
+static void count_image(void *context, size_t index, const float *probabilities, const uint8_t *classes)
+{
+    struct trainer *t = context;
+    const struct dataset_image *image = &t->c.set->splits[SPLIT_VAL].images[index];
+    (void)probabilities;
+    confusion_start(&t->confusions[index], (int)t->c.set->num_classes);
+    confusion_add(&t->confusions[index], classes, image->classes, (size_t)image->height * image->width, t->spec->loss.ignore_index);
+}
+
+static bool told_to_stop(void *context)
+{
+    const struct trainer *t = context;
+    return t->c.calls.stop && t->c.calls.stop(t->c.calls.context);
+}
+
+/* The weights that are to be judged, for the network that judges them. */
+enum err trainer_show_weights(struct trainer *t, const float *weights, struct err_note *note)
+{
+    if (t->c.validation_net == NULL) {
+        if (weights)
+            network_set_parameters(t->net, weights);
+        return OK;
+    }
+    float *now = weights ? NULL : malloc((t->parameters + 1) * sizeof *now);
+    if (!weights && !now)
+        return err_set(note, ERR_NO_MEMORY, "/validation/tile", "no memory for a copy of the weights");
+    if (now)
+        network_get_parameters(t->net, now);
+    network_set_parameters(t->c.validation_net, weights ? weights : now);
+    free(now);
+    return OK;
+}
+
 enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct err_note *note)
 {
     const struct dataset_split *val = &t->c.set->splits[SPLIT_VAL];
-    int ignore = t->spec->loss.ignore_index;
+    struct predict_calls calls = {.context = t, .image = count_image, .stop = told_to_stop};
     struct score score;
-    *stopped = false;
-    for (size_t i = 0; i < val->count; i++) {
-        const struct dataset_image *image = &val->images[i];
-        if (t->c.calls.stop && t->c.calls.stop(t->c.calls.context)) {
-            *stopped = true;
-            return OK;
-        }
-        enum err e = predict_image(t->predictor, image, t->classes, note);
-        if (e)
-            return e;
-        confusion_start(&t->confusions[i], (int)t->c.set->num_classes);
-        confusion_add(&t->confusions[i], t->classes, image->classes, (size_t)image->height * image->width, ignore);
-    }
-    score_of(t->confusions, val->count, ignore, &score);
+    enum err e = trainer_show_weights(t, NULL, note);
+    if (!e)
+        e = predict_set(t->predictor, val->images, val->count, &calls, stopped, note);
+    if (e || *stopped)
+        return e;
+    score_of(t->confusions, val->count, t->spec->loss.ignore_index, &score);
     fill_row(t, &score, row);
     return OK;
 }
