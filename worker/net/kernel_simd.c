@@ -53,6 +53,9 @@ static void channel_sums(const float *in, int channels, size_t pixels, int block
 
 #include "worker/net/simd_image.h"
 #include "worker/net/simd_conv.h"
+#include "worker/net/simd_winograd.h"
+#include "worker/net/simd_winograd_gemm.h"
+#include "worker/net/simd_winograd_run.h"
 #include "worker/net/simd_up.h"
 #include "worker/net/simd_norm.h"
 #include "worker/net/simd_pool.h"
@@ -72,4 +75,5 @@ static void add(void *to, const void *from, size_t count)
 const struct kernel_simd TABLE(KERNEL_ISA) = {
     NAME_OF(KERNEL_ISA), VEC, image_forward, image_backward_weights, conv_backward_weights, up_forward, up_backward_data, up_backward_weights,
     norm_forward, norm_backward, pool_forward, pool_backward, head_forward, head_backward, add,
+    winograd_weights_count, winograd_prepare_tasks, winograd_prepare, winograd_scratch_count, winograd_forward, winograd_backward_data,
 };

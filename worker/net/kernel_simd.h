@@ -22,6 +22,20 @@ struct kernel_simd {
     void (*head_forward)(const struct head_shape *s, const void *in, const void *w, const void *bias, void *logits);
     void (*head_backward)(const struct head_shape *s, const void *in, const void *w, const void *d_logits, void *d_in, void *d_w, void *d_bias);
     void (*add)(void *to, const void *from, size_t count);
+
+    /* 3x3 layers of stride 1 by Winograd's algorithm F(4x4, 3x3), any rows and columns, for one lane and `samples` samples;
+       strides in floats from sample to sample. Results depend on the arguments alone, and those of forward and backward data
+       of one sample not on the others. prepared: winograd_weights_count floats for one direction, written in tasks that lanes
+       may share (winograd_prepare: tasks first to first + count - 1). scratch: winograd_scratch_count floats, enough for all
+       three kinds. Both, and the tensors, start on a 64-byte boundary. bias has the padded channels, or is NULL. */
+    size_t (*winograd_weights_count)(const struct conv_shape *s);
+    int (*winograd_prepare_tasks)(const struct conv_shape *s, bool backward);
+    void (*winograd_prepare)(const struct conv_shape *s, bool backward, const float *w, int first, int count, float *prepared);
+    size_t (*winograd_scratch_count)(const struct conv_shape *s, int samples);
+    void (*winograd_forward)(const struct conv_shape *s, int samples, size_t in_stride, const float *in, const float *prepared, const float *bias,
+                             size_t out_stride, float *out, float *scratch);
+    void (*winograd_backward_data)(const struct conv_shape *s, int samples, size_t out_stride, const float *d_out, const float *prepared,
+                                   size_t in_stride, float *d_in, float *scratch);
 };
 extern const struct kernel_simd kernel_simd_v2, kernel_simd_v3, kernel_simd_v4;
 #endif

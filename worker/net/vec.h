@@ -16,6 +16,7 @@ typedef __mmask16 vec_mask;
 #define vec_mul(a, b) _mm512_mul_ps(a, b)
 #define vec_max(a, b) _mm512_max_ps(a, b)
 #define vec_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define vec_fnma(a, b, c) _mm512_fnmadd_ps(a, b, c) /* c - a * b */
 #define vec_greater(a, b) _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
 #define vec_nan(a) _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q)
 #define vec_either(m, n) _kor_mask16(m, n)
@@ -32,6 +33,7 @@ typedef __m256 vec_mask;
 #define vec_mul(a, b) _mm256_mul_ps(a, b)
 #define vec_max(a, b) _mm256_max_ps(a, b)
 #define vec_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define vec_fnma(a, b, c) _mm256_fnmadd_ps(a, b, c)
 #define vec_greater(a, b) _mm256_cmp_ps(a, b, _CMP_GT_OQ)
 #define vec_nan(a) _mm256_cmp_ps(a, a, _CMP_UNORD_Q)
 #define vec_either(m, n) _mm256_or_ps(m, n)
@@ -48,6 +50,7 @@ typedef __m128 vec_mask;
 #define vec_mul(a, b) _mm_mul_ps(a, b)
 #define vec_max(a, b) _mm_max_ps(a, b)
 #define vec_fma(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c)
+#define vec_fnma(a, b, c) _mm_sub_ps(c, _mm_mul_ps(a, b))
 #define vec_greater(a, b) _mm_cmpgt_ps(a, b)
 #define vec_nan(a) _mm_cmpunord_ps(a, a)
 #define vec_either(m, n) _mm_or_ps(m, n)

@@ -1,0 +1,165 @@
+/* test_winograd: our Winograd convolutions against the law in double, over shapes, samples and parts, at each level this
+   machine has. */
+#include "tests/check.h"
+
+#ifdef HAVE_DNNL
+#include "tests/unit/pair_fixture.h"
+
+enum { SAMPLES_MAX = 3, GUARD = 64, GAP = 32 };
+static const float GUARD_VALUE = 12345.5f;
+
+/* A buffer of floats with guards before and behind, filled with the guard's value all through. */
+struct guarded {
+    size_t count;
+    float *all, *at;
+};
+static struct guarded guarded_new(size_t count)
+{
+    size_t bytes = ((count + 2 * GUARD) * sizeof(float) + 63) / 64 * 64;
+    struct guarded g = {count, aligned_alloc(64, bytes), NULL};
+    g.at = g.all + GUARD;
+    for (size_t i = 0; i < count + 2 * GUARD; i++) g.all[i] = GUARD_VALUE;
+    return g;
+}
+static void check_guard(const char *what, struct guarded g, size_t written, size_t stride, int samples)
+{
+    for (int i = 0; i < GUARD; i++)
+        if (g.all[i] != GUARD_VALUE || g.at[g.count + (size_t)i] != GUARD_VALUE) check_fail(__FILE__, __LINE__, "%s: wrote outside", what);
+    for (int n = 0; n < samples; n++)
+        for (size_t i = written; i < stride && (size_t)n * stride + i < g.count; i++)
+            if (g.at[(size_t)n * stride + i] != GUARD_VALUE) check_fail(__FILE__, __LINE__, "%s: wrote between samples %d and %d", what, n, n + 1);
+}
+
+static void check_error(const char *what, const struct conv_shape *s, const float *got, const double *want, size_t count, double bound)
+{
+    double off = 0, size = 0;
+    for (size_t i = 0; i < count; i++) {
+        off += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
+        size += want[i] * want[i];
+    }
+    CHECK(size > 0);
+    if (!(sqrt(off / size) <= bound))
+        check_fail(__FILE__, __LINE__, "%s, block %d, %d x %d pixels, %d x %d to %d channels: relative error %.3g, bound %.3g", what, s->block, s->in.dims[0],
+                   s->in.dims[1], s->parts, s->in_channels, s->out_channels, sqrt(off / size), bound);
+}
+
+/* Everything that one shape needs: tensors of some samples, weights, and the law's layer. */
+struct rig {
+    const struct kernel_simd *simd;
+    const struct backend *law;
+    struct conv_shape s;
+    int samples;
+    struct conv *conv;
+    struct pair w, bias, x[SAMPLES_MAX], d_y[SAMPLES_MAX];
+    struct guarded in, out, d_in, prepared, scratch;
+    size_t in_count, out_count, in_stride, out_stride;
+};
+
+static struct rig rig_new(const struct backend *fast, const struct backend *law, struct conv_shape s, int samples)
+{
+    struct rig r = {.simd = kernel_pick(fast->block), .law = law, .samples = samples};
+    struct tensor_layout layout = {.kind = TENSOR_CONV, .block = fast->block, .out = s.out_channels, .parts = s.parts, .in = s.in_channels, .taps = 9};
+    struct network_layer_kernels direct = {0};
+    s.block = fast->block, s.stride = 1, s.out = s.in;
+    r.s = s;
+    CHECK_INT(law->conv_new(&s, false, &direct, 1, &r.conv, NULL), OK);
+    r.w = weights_random(&layout, 100);
+    r.bias = pair_random((size_t)channels_padded(s.out_channels, s.block), 101);
+    for (size_t c = (size_t)s.out_channels; c < r.bias.count; c++) r.bias.f[c] = 0, r.bias.d[c] = 0;
+    r.in_count = activation_count(s.parts, s.in_channels, s.in, s.block), r.in_stride = r.in_count + GAP;
+    r.out_count = activation_count(1, s.out_channels, s.in, s.block), r.out_stride = r.out_count + 2 * GAP;
+    r.in = guarded_new((size_t)samples * r.in_stride), r.d_in = guarded_new((size_t)samples * r.in_stride);
+    r.out = guarded_new((size_t)samples * r.out_stride);
+    r.prepared = guarded_new(r.simd->winograd_weights_count(&s)), r.scratch = guarded_new(r.simd->winograd_scratch_count(&s, samples));
+    for (int n = 0; n < samples; n++) {
+        r.x[n] = activation_random(s.parts, s.in_channels, s.in, s.block, (uint32_t)n);
+        r.d_y[n] = activation_random(1, s.out_channels, s.in, s.block, (uint32_t)(10 + n));
+        memcpy(r.in.at + (size_t)n * r.in_stride, r.x[n].f, r.in_count * sizeof(float));
+    }
+    return r;
+}
+
+static void rig_free(struct rig *r)
+{
+    r->law->conv_free(r->conv);
+    for (int n = 0; n < r->samples; n++) pair_free(&r->x[n]), pair_free(&r->d_y[n]);
+    pair_free(&r->w), pair_free(&r->bias);
+    struct guarded *all[] = {&r->in, &r->out, &r->d_in, &r->prepared, &r->scratch};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]->all);
+}
+
+/* Weights are prepared in two goes, as lanes do that share it. */
+static void rig_prepare(struct rig *r, bool backward)
+{
+    int tasks = r->simd->winograd_prepare_tasks(&r->s, backward), half = tasks / 2;
+    r->simd->winograd_prepare(&r->s, backward, r->w.f, half, tasks - half, r->prepared.at);
+    r->simd->winograd_prepare(&r->s, backward, r->w.f, 0, half, r->prepared.at);
+    check_guard("prepared", r->prepared, 0, 0, 0);
+}
+
+/* ---- forward, backward data ----------------------------------------------------------------------------- */
+static void compare_forward(struct rig *r, bool bias)
+{
+    struct pair y = pair_empty(r->out_count);
+    rig_prepare(r, false);
+    for (int again = 0; again < 2; again++) {
+        struct guarded before = r->out;
+        if (again) r->out = guarded_new(before.count);
+        r->simd->winograd_forward(&r->s, r->samples, r->in_stride, r->in.at, r->prepared.at, bias ? r->bias.f : NULL, r->out_stride, r->out.at, r->scratch.at);
+        check_guard("forward", r->out, r->out_count, r->out_stride, r->samples);
+        check_guard("forward scratch", r->scratch, 0, 0, 0);
+        if (!again) continue;
+        CHECK(memcmp(before.at, r->out.at, before.count * sizeof(float)) == 0);
+        free(before.all);
+    }
+    for (int n = 0; n < r->samples; n++) {
+        r->law->conv_forward(r->conv, 0, NULL, r->x[n].d, r->w.d, bias ? r->bias.d : NULL, y.d);
+        check_error("forward", &r->s, r->out.at + (size_t)n * r->out_stride, y.d, r->out_count, 3e-6);
+    }
+    pair_free(&y);
+}
+
+static void compare_backward_data(struct rig *r)
+{
+    struct pair d_x = pair_empty(r->in_count);
+    rig_prepare(r, true);
+    for (int n = 0; n < r->samples; n++) memcpy(r->out.at + (size_t)n * r->out_stride, r->d_y[n].f, r->out_count * sizeof(float));
+    r->simd->winograd_backward_data(&r->s, r->samples, r->out_stride, r->out.at, r->prepared.at, r->in_stride, r->d_in.at, r->scratch.at);
+    check_guard("backward data", r->d_in, r->in_count, r->in_stride, r->samples);
+    check_guard("backward data scratch", r->scratch, 0, 0, 0);
+    for (int n = 0; n < r->samples; n++) {
+        r->law->conv_backward_data(r->conv, 0, NULL, r->d_y[n].d, r->w.d, d_x.d);
+        check_error("backward data", &r->s, r->d_in.at + (size_t)n * r->in_stride, d_x.d, r->in_count, 3e-6);
+    }
+    pair_free(&d_x);
+}
+
+/* Rows, columns, parts, channels in and out, samples: every remainder by the tile of 4, borders only, a block of tiles that
+   ends inside a sample, channels that fill half a panel or no block. */
+static const int shapes[][6] = {
+    {1, 1, 1, 8, 8, 1},    {1, 5, 1, 8, 16, 2},   {2, 3, 1, 16, 8, 3},   {3, 37, 1, 3, 24, 1},  {4, 4, 2, 16, 16, 2},  {5, 6, 1, 24, 40, 2},
+    {7, 9, 2, 8, 20, 3},   {8, 8, 1, 64, 64, 3},  {10, 11, 2, 32, 32, 1}, {12, 16, 1, 32, 64, 2}, {13, 4, 1, 17, 33, 1}, {37, 35, 1, 16, 16, 1},
+    {24, 20, 1, 8, 8, 2},  {37, 36, 2, 16, 8, 1}, {20, 21, 1, 64, 48, 1}, {6, 6, 1, 128, 128, 1},
+};
+enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+static struct rig rig_of(const struct backend *fast, const struct backend *law, int i)
+{
+    const int *n = shapes[i];
+    return rig_new(fast, law, (struct conv_shape){.in = rectangle(n[0], n[1]), .parts = n[2], .in_channels = n[3], .out_channels = n[4]}, n[5]);
+}
+
+static void compare_both_ways(const struct backend *fast, const struct backend *law)
+{
+    for (int i = 0; i < SHAPES; i++) {
+        struct rig r = rig_of(fast, law, i);
+        compare_forward(&r, i % 2);
+        compare_backward_data(&r);
+        rig_free(&r);
+    }
+}
+
+void test_winograd_forward_and_backward_data_agree_with_the_law(void)
+{
+    at_each_level(true, compare_both_ways);
+}
+#endif

@@ -1,0 +1,59 @@
+/* simd_winograd_gemm: the products of Winograd's convolution: for each of the 36 points a small matrix product, from a register
+   tile of WINO_ROWS rows by two vectors. Included by kernel_simd.c only. */
+
+/* 12 sums, 2 loads and 6 broadcasts of the 16 registers of v2 and v3; 24 sums of the 32 of v4. */
+enum { WINO_ROWS = VEC == 16 ? 12 : 6, WINO_PANEL = 2 * VEC };
+
+/* c[r][j] (+)= sum over k of a[r * a_row + k * a_step] * b[k * b_step + j]; rows of c `c_row` apart. */
+struct winograd_product {
+    size_t depth, a_row, a_step, b_step, c_row;
+    bool more; /* adds to c */
+};
+
+INLINE void winograd_tile(int rows, int vecs, struct winograd_product p, const float *a, const float *b, float *c)
+{
+    vec sum[WINO_ROWS][2];
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < vecs; j++) sum[r][j] = p.more ? vec_load(c + (size_t)r * p.c_row + j * VEC) : vec_zero();
+    for (size_t k = 0; k < p.depth; k++, a += p.a_step, b += p.b_step) {
+        vec g[2];
+        for (int j = 0; j < vecs; j++) g[j] = vec_load(b + j * VEC);
+        for (int r = 0; r < rows; r++) {
+            vec x = vec_set(a[(size_t)r * p.a_row]);
+            for (int j = 0; j < vecs; j++) sum[r][j] = vec_fma(x, g[j], sum[r][j]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < vecs; j++) vec_store(c + (size_t)r * p.c_row + j * VEC, sum[r][j]);
+}
+
+/* `rows` rows in tiles as equal as can be, one panel of one or two vectors. */
+INLINE void winograd_panel(int vecs, int rows, struct winograd_product p, const float *a, const float *b, float *c)
+{
+    for (int left = (rows + WINO_ROWS - 1) / WINO_ROWS; left > 0; left--) {
+        int now = (rows + left - 1) / left;
+        switch (now) {
+#define WINO_CASE(n) case n: winograd_tile(n, vecs, p, a, b, c); break;
+        WINO_CASE(1) WINO_CASE(2) WINO_CASE(3) WINO_CASE(4) WINO_CASE(5) WINO_CASE(6)
+#if VEC == 16
+        WINO_CASE(7) WINO_CASE(8) WINO_CASE(9) WINO_CASE(10) WINO_CASE(11) WINO_CASE(12)
+#endif
+#undef WINO_CASE
+        default: assert(0);
+        }
+        a += (size_t)now * p.a_row;
+        c += (size_t)now * p.c_row;
+        rows -= now;
+    }
+}
+
+/* Forward: m[rows][outs] = v[rows][ins] u, u in panels [outs / PANEL][ins][PANEL], the last one maybe a single vector wide. */
+static void winograd_multiply(int rows, size_t ins, size_t outs, const float *v, const float *u, float *m)
+{
+    struct winograd_product p = {.depth = ins, .a_row = ins, .a_step = 1, .c_row = outs};
+    for (size_t o = 0; o < outs; o += WINO_PANEL) {
+        p.b_step = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
+        if (p.b_step == WINO_PANEL) winograd_panel(2, rows, p, v, u + o * ins, m + o);
+        else winograd_panel(1, rows, p, v, u + o * ins, m + o);
+    }
+}
