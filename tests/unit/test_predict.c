@@ -35,10 +35,18 @@ static struct network *make_network(int lanes)
 
 struct seen {
     int calls[IMAGES];
-    float *probabilities[IMAGES];
-    uint8_t *classes[IMAGES];
+    float probabilities[IMAGES][SIDE_MAX * SIDE_MAX];
+    uint8_t classes[IMAGES][SIDE_MAX * SIDE_MAX];
     int asked, stop_after;
 };
+
+static struct seen *new_seen(int stop_after)
+{
+    static struct seen s;
+    memset(&s, 0, sizeof s);
+    s.stop_after = stop_after;
+    return &s;
+}
 
 static size_t pixels_of(size_t index)
 {
@@ -51,8 +59,8 @@ static void take_image(void *context, size_t index, const float *probabilities, 
     struct seen *s = context;
     size_t n = pixels_of(index);
     s->calls[index]++;
-    memcpy(s->probabilities[index] = malloc(n * sizeof(float)), probabilities, n * sizeof(float));
-    memcpy(s->classes[index] = malloc(n), classes, n);
+    memcpy(s->probabilities[index], probabilities, n * sizeof(float));
+    memcpy(s->classes[index], classes, n);
 }
 
 static bool stop_later(void *context)
@@ -80,7 +88,7 @@ void test_predict_set_gives_each_image_the_bits_it_has_alone_on_any_number_of_la
     for (int lanes = 1; lanes <= 3; lanes++) {
         struct network *net = make_network(1);
         struct predictor *p;
-        struct seen together = {0}, *s = &together;
+        struct seen *s = new_seen(0);
         CHECK_INT(predictor_new(net, 0.5, &p, NULL), OK);
         CHECK(!run(lanes, 0.5, s));
         for (size_t i = 0; i < IMAGES; i++) {
@@ -99,24 +107,27 @@ void test_predict_set_gives_each_image_the_bits_it_has_alone_on_any_number_of_la
         predictor_free(p);
         network_free(net);
     }
+    dataset_free(&set);
 }
 
 void test_predict_set_without_overlap_still_covers_every_pixel(void)
 {
     make_images();
-    struct seen s = {0};
-    CHECK(!run(2, 0, &s));
+    struct seen *s = new_seen(0);
+    CHECK(!run(2, 0, s));
     for (size_t i = 0; i < IMAGES; i++)
         for (size_t k = 0; k < pixels_of(i); k++)
-            if (!(s.probabilities[i][k] > 0 && s.probabilities[i][k] < 1)) check_fail(__FILE__, __LINE__, "image %zu, pixel %zu: %g", i, k, (double)s.probabilities[i][k]);
+            if (!(s->probabilities[i][k] > 0 && s->probabilities[i][k] < 1)) check_fail(__FILE__, __LINE__, "image %zu, pixel %zu: %g", i, k, (double)s->probabilities[i][k]);
+    dataset_free(&set);
 }
 
 void test_predict_set_stops_between_groups_when_told(void)
 {
     make_images();
-    struct seen s = {.stop_after = 1};
+    struct seen *s = new_seen(1);
     int called = 0;
-    CHECK(run(1, 0.5, &s));
-    for (int i = 0; i < IMAGES; i++) called += s.calls[i];
+    CHECK(run(1, 0.5, s));
+    for (int i = 0; i < IMAGES; i++) called += s->calls[i];
     CHECK(called >= 1 && called < IMAGES); /* one group of four tiles: the first image, and a part of the second */
+    dataset_free(&set);
 }
