@@ -3,6 +3,7 @@
 #define SCHEMA_JOB_LOSS_SPEC_H
 #include <stdbool.h>
 #include "schema/job/alpha.h"
+#include "schema/job/method.h"
 
 enum loss_strategy { LOSS_CONSTANT, LOSS_SCHEDULED, LOSS_SEPARATE_OPTIMIZERS, LOSS_ADAPTIVE, LOSS_GRADIENT };
 enum loss_activation { LOSS_BY_CLASSES, LOSS_SIGMOID, LOSS_SOFTMAX };
@@ -44,6 +45,17 @@ struct loss_spec {
         int dice_steps, ce_steps;      /* 1..1000 */
         struct optimizer_spec dice, ce;
     } optimizers;
+    enum loss_method method;           /* adaptive, gradient; METHOD_NONE elsewhere */
+    struct method_params params;
+    struct gram_spec gram;             /* method_takes_gram() only */
+    int warmup_epochs;                 /* adaptive, gradient: so many epochs of alpha, 1 - alpha first */
+    struct diagnostics_spec {
+        bool on;
+        int every;                     /* steps from one look at both gradients to the next */
+        int dense_steps;               /* at the start of the job every step is looked at */
+        bool at[GRAM_LEVELS];
+        bool per_layer;                /* level full: also block by block */
+    } diagnostics;
 };
 
 void loss_spec_default(struct loss_spec *loss);           /* constant, alpha 0.5 */

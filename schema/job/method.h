@@ -31,7 +31,7 @@ struct method_params {
 };
 
 /* Where the three numbers of two gradients are taken. */
-enum gram_level { GRAM_LOGITS, GRAM_LAST_LAYER, GRAM_FULL };
+enum gram_level { GRAM_LOGITS, GRAM_LAST_LAYER, GRAM_FULL, GRAM_LEVELS };
 enum gram_scope { GRAM_MODEL, GRAM_LAYER };
 struct gram_spec {
     enum gram_level level;
