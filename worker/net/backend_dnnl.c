@@ -169,8 +169,8 @@ struct backend backend_dnnl(void)
         .name = "dnnl", .block = block, .element_bytes = sizeof(float), .thread_start = shim_thread_start, .image_count = image_count,
         .image_pack = image_pack, .conv_new = conv_new, .conv_free = conv_free, .conv_scratch_bytes = conv_scratch_bytes,
         .conv_prepared_count = conv_prepared_count, .conv_prepare_tasks = conv_prepare_tasks, .conv_prepare = conv_prepare,
-        .conv_forward = conv_forward, .conv_backward_data = conv_backward_data, .conv_backward_weights = conv_backward_weights, .up_flips = true,
-        .up_forward = k->up_forward, .up_backward_data = k->up_backward_data, .up_backward_weights = k->up_backward_weights,
+        .conv_choice = backend_dnnl_choice, .conv_forward = conv_forward, .conv_backward_data = conv_backward_data,
+        .conv_backward_weights = conv_backward_weights, .up_flips = true, .up_forward = k->up_forward, .up_backward_data = k->up_backward_data, .up_backward_weights = k->up_backward_weights,
         .norm_forward = k->norm_forward, .norm_backward = k->norm_backward, .pool_forward = k->pool_forward, .pool_backward = k->pool_backward,
         .head_forward = k->head_forward, .head_backward = k->head_backward, .add = k->add,
     };

@@ -46,6 +46,12 @@ static size_t ref_conv_prepared_count(const struct conv *c, bool backward)
     return 0;
 }
 
+static const char *ref_conv_choice(const struct conv *c, int kind)
+{
+    (void)c, (void)kind;
+    return "ref";
+}
+
 #define REAL float
 #define NAME(name) name##_float
 #include "worker/net/ref_kernels.h"

@@ -108,6 +108,7 @@ void network_free(struct network *net)
 {
     if (!net) return;
     lanes_free(net->lanes);
+    profile_free(net->profile);
     for (int i = 0; i < net->graph.nodes; i++)
         if (net->graph.node[i].conv) net->backend.conv_free(net->graph.node[i].conv);
     arena_free(&net->arena);

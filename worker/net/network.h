@@ -15,6 +15,7 @@
 #include "schema/base/err.h"
 #include "schema/job/job_spec.h"
 #include "worker/net/lanes.h"
+#include "worker/net/profile.h"
 #include "worker/net/shape.h"
 
 enum { NETWORK_LEVELS_MAX = 8, NETWORK_CONVS_MAX = 4, NETWORK_GRADIENTS_MAX = 2, NETWORK_CHANNELS_MAX = 4096,
@@ -68,6 +69,21 @@ struct lanes *network_lanes(struct network *net);
 size_t network_memory_used(const struct network *net); /* bytes taken; equals network_memory_bytes */
 const struct network_kernels *network_kernels(const struct network *net); /* what runs; complete */
 bool network_kernels_changed(const struct network *net); /* the given kernels named an algorithm that this machine lacks */
+
+/* From now on the time of each op is measured. ERR_NO_MEMORY. */
+enum err network_profile_on(struct network *net, struct err_note *note) MUST_USE;
+struct profile *network_profile(const struct network *net); /* NULL: off */
+enum { PROFILE_LAYER_KINDS = 3 };
+/* A layer of which the profile knows the arithmetic: 3x3 and transposed convolutions. */
+struct profile_layer {
+    const char *name;
+    enum profile_kind kinds[PROFILE_LAYER_KINDS]; /* forward, backward data, backward weights; PROFILE_NONE: has none of its own */
+    const char *choice[PROFILE_LAYER_KINDS];      /* what computes them: oneDNN's name of an implementation, "simd" or "ref" */
+    double flops;                                 /* of one sample in one of the kinds, padding not counted */
+    int node;
+};
+/* The i-th of them; false past the last. */
+bool network_profile_layer(const struct network *net, int i, struct profile_layer *out);
 
 /* ---- parameters -------------------------------------------------------------------------------------- */
 /* Canonical form: the tensors of this table one after the other, each in PyTorch's shape: convolutions [out][in][kernel...],

@@ -4,6 +4,7 @@
 #include "worker/net/network.h"
 #include "worker/net/op.h"
 #include "worker/net/plan.h"
+#include "worker/net/profile.h"
 
 struct network {
     struct network_config config;
@@ -15,6 +16,7 @@ struct network {
     struct plan plan;
     struct arena arena;
     struct lanes *lanes;
+    struct profile *profile; /* NULL: off */
     struct network_parameter parameter[TENSORS_MAX];
     /* the call in progress, read by the lanes */
     int samples, k;

@@ -17,14 +17,20 @@ static struct run run_of(const struct network *net, int slot, int lane, bool kee
         .gradients = network_at(net, p->gradients) + l * p->gradient_bytes,
         .scratch = network_at(net, p->scratch) + l * p->scratch_bytes,
         .weights = network_at(net, p->weights), .prepared = network_at(net, p->prepared),
+        .profile = keep ? net->profile : NULL,
     };
 }
 
 static void run_forward(const struct network *net, const struct run *r, const void *image)
 {
     const struct graph *g = &net->graph;
+    profile_start(r->profile, r->lane);
     net->backend.image_pack(net->config.in_channels, g->node[0].shape.conv.in, image, run_value(r, g->image));
-    for (int i = 0; i < g->nodes; i++) g->node[i].op->forward(r, &g->node[i]);
+    run_lap(r, &g->node[0], PROFILE_PACK);
+    for (int i = 0; i < g->nodes; i++) {
+        g->node[i].op->forward(r, &g->node[i]);
+        run_lap(r, &g->node[i], g->node[i].op->forward_kind);
+    }
 }
 
 static void forward_task(void *ctx, int sample, int lane)
@@ -40,8 +46,11 @@ void network_forward(struct network *net, int samples, const float *const images
     assert(samples >= 0 && samples <= net->config.batch);
     net->images = images;
     net->samples = samples;
+    enum profile_kind before = profile_phase(net->profile, PROFILE_PREPARE);
     network_freshen(net, false);
+    profile_phase(net->profile, PROFILE_BETWEEN);
     lanes_run(net->lanes, samples, forward_task, net);
+    profile_phase(net->profile, before);
 }
 
 float *network_logits(struct network *net, int sample)
@@ -69,7 +78,12 @@ static void backward_task(void *ctx, int sample, int lane)
     struct run r = run_of(net, sample, lane, true);
     r.leaf = leaf_of(net, sample);
     r.d_logits = network_logit_gradient(net, net->k, sample);
-    for (int i = net->graph.nodes - 1; i >= 0; i--) net->graph.node[i].op->backward(&r, &net->graph.node[i]);
+    profile_start(r.profile, lane);
+    for (int i = net->graph.nodes - 1; i >= 0; i--) {
+        const struct node *n = &net->graph.node[i];
+        n->op->backward(&r, n);
+        run_lap(&r, n, n->op->backward_kind);
+    }
 }
 
 /* The fixed tree: ((0+1)+(2+3))+((4+5)+(6+7)) ... for each element, whoever computes the slice. */
@@ -88,9 +102,13 @@ void network_backward(struct network *net, int samples, int k)
 {
     assert(samples == net->samples && samples >= 1 && k >= 0 && k < net->config.gradients);
     net->k = k;
+    enum profile_kind before = profile_phase(net->profile, PROFILE_PREPARE);
     network_freshen(net, true);
+    profile_phase(net->profile, PROFILE_BETWEEN);
     lanes_run(net->lanes, samples, backward_task, net);
+    profile_phase(net->profile, PROFILE_TREE);
     if (samples > 1) lanes_run(net->lanes, (int)((net->graph.arena_count + SLICE - 1) / SLICE), sum_task, net);
+    profile_phase(net->profile, before);
 }
 
 static void infer_task(void *ctx, int task, int lane)

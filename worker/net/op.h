@@ -2,6 +2,7 @@
 #ifndef WORKER_NET_OP_H
 #define WORKER_NET_OP_H
 #include "worker/net/graph.h"
+#include "worker/net/profile.h"
 
 /* Where everything of one sample on one lane lies. */
 struct run {
@@ -14,6 +15,7 @@ struct run {
     unsigned char *leaf;     /* this sample's gradient of all parameters, in arena form */
     void *logits;
     const void *d_logits;
+    struct profile *profile; /* NULL: nothing is measured */
 };
 
 struct op {
@@ -22,6 +24,7 @@ struct op {
     void (*backward)(const struct run *r, const struct node *n);
     /* One of the node's tasks of making prepared weights; NULL where a node has none. */
     void (*prepare)(const struct run *r, const struct node *n, bool backward, int task);
+    enum profile_kind forward_kind, backward_kind; /* what its time is called; an op that does two things laps between them */
 };
 extern const struct op op_conv, op_norm_act, op_pool, op_up, op_head;
 
@@ -33,4 +36,8 @@ void *run_prepared(const struct run *r, const struct node *n, bool backward);
 /* What forward or backward data reads: the prepared weights, or the arena's. */
 const void *run_read(const struct run *r, const struct node *n, bool backward);
 void *run_leaf(const struct run *r, int tensor);                  /* NULL for NONE */
+static inline void run_lap(const struct run *r, const struct node *n, enum profile_kind kind)
+{
+    profile_lap(r->profile, r->lane, kind, (int)(n - r->graph->node), 1);
+}
 #endif

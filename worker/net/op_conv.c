@@ -11,6 +11,7 @@ static void backward(const struct run *r, const struct node *n)
 {
     const void *d_out = run_gradient(r, n->d_out);
     r->backend->conv_backward_weights(n->conv, r->lane, r->scratch, run_value(r, n->in), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
+    run_lap(r, n, PROFILE_CONV_WEIGHTS);
     if (n->d_in.buffer == NONE) return; /* the image needs no gradient */
     r->backend->conv_backward_data(n->conv, r->lane, r->scratch, d_out, run_read(r, n, true), run_gradient(r, n->d_in));
 }
@@ -20,4 +21,4 @@ static void prepare(const struct run *r, const struct node *n, bool backward, in
     r->backend->conv_prepare(n->conv, backward, run_weight(r, n->weight), task, 1, run_prepared(r, n, backward));
 }
 
-const struct op op_conv = {"conv", forward, backward, prepare};
+const struct op op_conv = {"conv", forward, backward, prepare, PROFILE_CONV_FORWARD, PROFILE_CONV_DATA};

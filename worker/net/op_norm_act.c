@@ -13,4 +13,4 @@ static void backward(const struct run *r, const struct node *n)
                               run_gradient(r, n->d_out), run_gradient(r, n->d_more), run_leaf(r, n->weight), run_leaf(r, n->bias));
 }
 
-const struct op op_norm_act = {"norm_act", forward, backward, NULL};
+const struct op op_norm_act = {"norm_act", forward, backward, NULL, PROFILE_NORM_FORWARD, PROFILE_NORM_BACKWARD};

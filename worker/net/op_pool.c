@@ -11,4 +11,4 @@ static void backward(const struct run *r, const struct node *n)
     r->backend->pool_backward(&n->shape.pool, run_value(r, n->in), run_gradient(r, n->d_out), run_gradient(r, n->d_in));
 }
 
-const struct op op_pool = {"pool", forward, backward, NULL};
+const struct op op_pool = {"pool", forward, backward, NULL, PROFILE_POOL, PROFILE_POOL};

@@ -10,6 +10,7 @@ static void backward(const struct run *r, const struct node *n)
 {
     const void *d_out = run_gradient(r, n->d_out);
     r->backend->up_backward_weights(&n->shape.up, run_value(r, n->in), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
+    run_lap(r, n, PROFILE_UP_WEIGHTS);
     r->backend->up_backward_data(&n->shape.up, d_out, run_read(r, n, true), run_gradient(r, n->d_in));
 }
 
@@ -22,4 +23,4 @@ static void prepare(const struct run *r, const struct node *n, bool backward, in
     weights_flip(s->block, e, blocks, (const unsigned char *)run_weight(r, n->weight) + at, (unsigned char *)run_prepared(r, n, backward) + at);
 }
 
-const struct op op_up = {"up", forward, backward, prepare};
+const struct op op_up = {"up", forward, backward, prepare, PROFILE_UP_FORWARD, PROFILE_UP_DATA};

@@ -319,6 +319,7 @@ struct backend NAME(backend_ref)(int block)
     return (struct backend){
         .name = "ref", .block = block, .element_bytes = sizeof(REAL), .image_count = ref_image_count, .image_pack = NAME(image_pack),
         .conv_new = ref_conv_new, .conv_free = ref_conv_free, .conv_scratch_bytes = ref_conv_scratch_bytes, .conv_prepared_count = ref_conv_prepared_count,
+        .conv_choice = ref_conv_choice,
         .conv_forward = NAME(conv_forward), .conv_backward_data = NAME(conv_backward_data), .conv_backward_weights = NAME(conv_backward_weights),
         .up_forward = NAME(up_forward), .up_backward_data = NAME(up_backward_data), .up_backward_weights = NAME(up_backward_weights),
         .norm_forward = NAME(norm_forward), .norm_backward = NAME(norm_backward), .pool_forward = NAME(pool_forward),

@@ -15,6 +15,7 @@
 #include "worker/run/curves.h"
 #include "worker/run/json_lines.h"
 #include "worker/run/model_file.h"
+#include "worker/run/profile_table.h"
 #include "worker/run/progress_line.h"
 #include "worker/run/run_data.h"
 #include "worker/run/run_failure.h"
@@ -165,6 +166,8 @@ static enum err make_network(struct run *r, struct err_note *note)
     }
     enum err e = network_new(&config, &r->net, note);
     if (e)
+        return e;
+    if (r->options->profile && (e = network_profile_on(r->net, note)))
         return e;
     if (network_kernels_changed(r->net))
         say(r, "warn", "kernels_changed: this machine lacks an algorithm that the job names; the last bits of the weights will differ");
@@ -379,6 +382,8 @@ int run_job(const struct run_options *options)
     bool stopped = !e && trainer_result(r->trainer)->stopped;
     if (stopped)
         progress_line_say(&r->shown, "stopped after step %lld; go on with --resume %s/checkpoint-last", (long long)trainer_result(r->trainer)->steps, options->out);
+    if (!e && options->profile)
+        profile_table_print(stdout, r->net);
     trainer_free(r->trainer);
     network_free(r->validation_net);
     network_free(r->net);

@@ -152,6 +152,7 @@ static enum err one_step(struct trainer *t, struct err_note *note)
     struct step_report report;
     double began = trainer_now_s();
     enum err e = trainer_step(t, &report, note);
+    profile_phase(network_profile(t->net), PROFILE_METRICS);
     if (e) {
         trainer_tell_steps(t);
         return e;
@@ -166,6 +167,8 @@ static enum err one_step(struct trainer *t, struct err_note *note)
     t->step++;
     t->step_in_epoch++;
     trainer_tell_progress(t, &report, false);
+    profile_count_step(network_profile(t->net), t->batch);
+    profile_phase(network_profile(t->net), PROFILE_BOOKKEEPING);
     bool due = trainer_now_s() - t->clock.last_checkpoint >= t->spec->training.checkpoint_s;
     if (due && t->step_in_epoch < t->spec->training.steps_per_epoch) {
         trainer_tell_steps(t);
@@ -221,7 +224,9 @@ static enum err end_epoch(struct trainer *t, struct err_note *note)
         bool stopped;
         double began = trainer_now_s();
         trainer_tell_progress(t, NULL, true);
+        enum profile_kind before = profile_phase(network_profile(t->net), PROFILE_VALIDATION);
         e = trainer_validate(t, row, &stopped, note);
+        profile_phase(network_profile(t->net), before);
         if (e)
             return e;
         if (stopped) { /* the epoch ends when it goes on: its steps are done, its validation is not */
@@ -286,12 +291,15 @@ static enum err summarise(struct trainer *t, struct err_note *note)
 enum err trainer_run(struct trainer *t, struct err_note *note)
 {
     t->clock.started = t->clock.last_checkpoint = t->clock.last_flush = trainer_now_s();
+    profile_phase(network_profile(t->net), PROFILE_BOOKKEEPING);
     while (t->epoch < t->spec->training.epochs && !t->result.stopped) {
         enum err e = one_epoch(t, note);
         if (e)
             return e;
     }
-    return summarise(t, note);
+    enum err e = summarise(t, note);
+    profile_phase(network_profile(t->net), PROFILE_NONE);
+    return e;
 }
 
 const struct trainer_result *trainer_result(const struct trainer *t)

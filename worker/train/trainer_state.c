@@ -98,6 +98,7 @@ enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note)
 {
     struct checkpoint c = {0};
     char last[4100], best[4100];
+    enum profile_kind before = profile_phase(network_profile(t->net), PROFILE_CHECKPOINT);
     snprintf(last, sizeof last, "%.4000s/checkpoint-last", t->c.out_dir);
     snprintf(best, sizeof best, "%.4000s/checkpoint-best", t->c.out_dir);
     fill_counters(t, &c);
@@ -107,6 +108,7 @@ enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note)
         e = write_both(t, &c, last, best, new_best, note);
     c.best_weights = NULL; /* the trainer's */
     checkpoint_free(&c);
+    profile_phase(network_profile(t->net), before);
     return e;
 }
 

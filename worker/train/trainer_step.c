@@ -71,6 +71,7 @@ static enum err look(struct trainer *t, int gradients, struct err_note *note)
 {
     t->prob_k = gradients - 1;
     network_forward(t->net, t->batch, t->images);
+    profile_phase(network_profile(t->net), PROFILE_LOSS);
     lanes_run(t->lanes, t->batch, sum_sample, t);
     loss_combine(&t->loss, t->loss_sums, t->batch, &t->value, t->slopes);
     return check_losses(t, note);
@@ -87,9 +88,11 @@ static void act(struct trainer *t, const struct step_action *actions, int count)
     for (int k = 0; k < count; k++) {
         t->action = actions[k];
         t->gradient_k = k;
+        profile_phase(network_profile(t->net), PROFILE_LOSS);
         lanes_run(t->lanes, t->batch, gradient_of_sample, t);
         network_backward(t->net, t->batch, k);
     }
+    profile_phase(network_profile(t->net), PROFILE_OPTIMIZER);
     for (int k = 0; k < count; k++) {
         int o = actions[k].optimizer;
         optimizer_step(&t->optimizer[o], t->lanes, rate_of(t, o), network_weights(t->net), network_gradient(t->net, k));
@@ -139,6 +142,7 @@ enum err trainer_step(struct trainer *t, struct step_report *report, struct err_
     strategy_plan(&t->spec->loss, t->epoch, t->spec->training.epochs, t->step, &plan);
     note_schedule(t, &plan, report);
     t->sums.alpha += plan.alpha;
+    profile_phase(network_profile(t->net), PROFILE_READ);
     lanes_run(t->lanes, t->batch, read_sample, t);
     for (int first = 0, last; first < plan.count; first = last) {
         for (last = first + 1; last < plan.count && !plan.actions[last].forward; last++)

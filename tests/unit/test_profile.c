@@ -1,0 +1,92 @@
+/* test_profile: lane time is shared out whole, the right work is counted, and measuring changes no bit. */
+#include <time.h>
+
+#include "tests/check.h"
+#include "tests/unit/net_fixture.h"
+#include "worker/run/profile_table.h"
+
+static struct network *new_tiny(int lanes, bool profiled)
+{
+    struct network_config c = config_tiny();
+    struct network *net;
+    struct err_note note;
+    c.lanes = lanes;
+    CHECK_INT(network_new(&c, &net, &note), OK);
+    if (profiled) CHECK_INT(network_profile_on(net, &note), OK);
+    network_init(net, 3);
+    return net;
+}
+
+static void step(struct network *net)
+{
+    static float image[5][2 * 8 * 12];
+    const float *images[5];
+    for (uint32_t i = 0; i < 5; i++) fill_numbers(image[i], sizeof image[i] / sizeof image[i][0], 5, i), images[i] = image[i];
+    network_forward(net, 5, images);
+    for (int i = 0; i < 5; i++) fill_numbers(network_logit_gradient(net, 0, i), 3 * 8 * 12, 6, (uint32_t)i);
+    network_backward(net, 5, 0);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+void test_profile_shares_out_all_lane_time(void)
+{
+    for (int lanes = 1; lanes <= 2; lanes++) {
+        struct network *net = new_tiny(lanes, true);
+        struct profile *p = network_profile(net);
+        double before = seconds();
+        profile_phase(p, PROFILE_BOOKKEEPING);
+        double began = seconds();
+        for (int i = 0; i < 20; i++) step(net), profile_count_step(p, 5);
+        double ended = seconds();
+        CHECK_INT(profile_phase(p, PROFILE_NONE), PROFILE_BOOKKEEPING); /* forward and backward go back to where they were called */
+        double after = seconds(), all = profile_lane_seconds(p);
+        step(net); /* outside: only its own phases count */
+        CHECK(all >= lanes * (ended - began) * 0.999 && all <= lanes * (after - before) * 1.001);
+        CHECK_INT(profile_steps(p), 20);
+        CHECK_INT(profile_images(p), 100);
+        for (int kind = 0; kind < PROFILE_KINDS; kind++)
+            if (kind != PROFILE_WAITING) CHECK(profile_sum_of(p, (enum profile_kind)kind).seconds >= 0);
+        CHECK(profile_sum_of(p, PROFILE_CONV_WEIGHTS).seconds > 0 && profile_sum_of(p, PROFILE_TREE).seconds > 0);
+        network_free(net);
+    }
+}
+
+void test_profile_counts_each_sample_of_each_layer_once(void)
+{
+    struct network *net = new_tiny(2, true);
+    struct profile_layer layer;
+    int layers = 0;
+    step(net);
+    step(net);
+    for (; network_profile_layer(net, layers, &layer); layers++)
+        for (int k = 0; k < PROFILE_LAYER_KINDS; k++) {
+            if (layer.kinds[k] == PROFILE_NONE) continue;
+            CHECK_INT(profile_sum_of_node(network_profile(net), layer.kinds[k], layer.node).samples, 10);
+            CHECK(layer.choice[k][0]);
+        }
+    CHECK_INT(layers, 3 * 2 + 2 + 2 * 2);
+    CHECK(network_profile_layer(net, 1, &layer));
+    CHECK_TEXT(layer.name, "encoder.0.conv.1");
+    CHECK_NEAR(layer.flops, 2.0 * 9 * 3 * 3 * 8 * 12, 0);
+    CHECK(network_profile_layer(net, 6, &layer));
+    CHECK_TEXT(layer.name, "decoder.1.up");
+    CHECK_NEAR(layer.flops, 2.0 * 4 * 5 * 4 * 2 * 3, 0);
+    network_free(net);
+}
+
+void test_profile_changes_no_bit_and_is_absent_unless_asked_for(void)
+{
+    struct network *plain = new_tiny(2, false), *profiled = new_tiny(2, true);
+    CHECK(!network_profile(plain));
+    step(plain);
+    step(profiled);
+    CHECK(!memcmp(network_gradient(plain, 0), network_gradient(profiled, 0), network_arena_count(plain) * sizeof(float)));
+    network_free(plain);
+    network_free(profiled);
+}
