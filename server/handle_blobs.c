@@ -241,13 +241,11 @@ static char *resolve_generator(const struct buf *text, struct err_list *errors, 
     dataset_generate_read(json_object_get(body, "generate"), &generate, "/generate", errors);
     json_decref(body);
     if (errors->count) return NULL;
-    json_t *json = dataset_generate_write(&generate);
     struct buf out;
     buf_init(&out, GENERATOR_BYTES_MAX);
-    if (json_text_write(json, &out)) err_set(note, ERR_NO_MEMORY, "", "no memory");
+    if (dataset_generate_print(&generate, &out)) err_set(note, ERR_NO_MEMORY, "", "no memory");
     resolved = buf_take(&out);
     buf_free(&out);
-    json_decref(json);
     return resolved;
 }
 

@@ -9,6 +9,8 @@
 #include "schema/base/json_fields.h"
 #include "server/submit.h"
 
+enum { DRY_RUN_BYTES_MAX = 64 << 20 };
+
 /* ---- submit ------------------------------------------------------------------------------------------------ */
 static void free_submission(void *state)
 {
@@ -37,11 +39,21 @@ static void dry_workers(void *context, struct queue_reply *reply)
     const struct submission *s = http_state(r);
     if (handle_failed(r, reply)) return;
     struct err_list errors = {0};
+    struct buf body;
+    buf_init(&body, DRY_RUN_BYTES_MAX);
     submission_check_workers(s, reply->json, &errors);
+    enum err e = errors.count ? OK : submission_dry_run(s, &body);
+    if (!e) e = buf_text(&body, "\n");
+    size_t length = body.length;
     if (errors.count)
         handle_refuse_all(r, &errors);
-    else
-        handle_reply(r, 200, submission_dry_run(s));
+    else if (e)
+        handle_refuse(r, e, NULL);
+    else {
+        http_reply_take(r, 200, "application/json", buf_take(&body), length);
+        http_finish(r);
+    }
+    buf_free(&body);
 }
 
 static void dry_checked(void *context, struct queue_reply *reply)
@@ -77,8 +89,9 @@ void handle_job_submit(struct http_request *r)
         handle_refuse(r, err_set(&note, ERR_BAD_REQUEST, "Idempotency-Key", "1 to 128 characters are allowed"), &note);
         return;
     }
+    static _Thread_local struct err_list errors; /* 64 KiB, which are not to be cleared for every submit */
     struct submission *s = submission_new();
-    struct err_list errors = {0};
+    errors.count = errors.dropped = 0;
     http_set_state(r, s, free_submission);
     size_t length;
     const char *body = http_body(r, &length);

@@ -8,52 +8,24 @@
 #include "schema/base/json_text.h"
 #include "schema/job/job_memory.h"
 #include "schema/job/job_spec_json.h"
+#include "schema/job/loss_spec_json.h"
 #include "server/json_body.h"
 #include "server/must.h"
 
 enum { VALUES_MAX = 200000 }; /* of one body: 1,000 specs of 200; each costs some 100 bytes once it is read */
-enum { SPEC_TEXT_BYTES_MAX = 1 << 20 }; /* a resolved spec: what was sent, and every default */
+enum { TEXTS_BYTES_MAX = 4 * JOB_TEXT_BYTES_MAX, TEXTS_BYTES_USUAL = 8192 };
 
 struct submission *submission_new(void)
 {
-    struct submission *s = must_calloc(1, sizeof *s);
-    s->specs = json_array();
-    s->losses = json_array();
-    s->warnings = json_array();
-    return s;
-}
-
-static void free_texts(struct queue_job *job)
-{
-    free((char *)(size_t)job->tags_json);
-    free((char *)(size_t)job->spec_json);
-    free((char *)(size_t)job->loss_resolved_json);
-    free((char *)(size_t)job->warnings_json);
+    return must_calloc(1, sizeof(struct submission));
 }
 
 void submission_free(struct submission *s)
 {
-    for (size_t i = 0; i < s->count; i++) free_texts(&s->jobs[i]);
+    for (size_t i = 0; i < s->count; i++) free(s->texts[i]);
+    free(s->texts);
     free(s->jobs);
-    json_decref(s->specs);
-    json_decref(s->losses);
-    json_decref(s->warnings);
     free(s);
-}
-
-static enum err text_of(const json_t *json, const char **text)
-{
-    struct buf b;
-    buf_init(&b, SPEC_TEXT_BYTES_MAX);
-    enum err e = json_text_write(json, &b);
-    *text = buf_take(&b);
-    buf_free(&b);
-    return e;
-}
-
-static const char *word_at(const json_t *spec, const char *block, const char *key)
-{
-    return json_string_value(json_object_get(block ? json_object_get(spec, block) : spec, key));
 }
 
 /* 0 = too much for 63 bits, which the reader refuses. The server opens no archive: what only the data set knows is taken as one
@@ -65,15 +37,55 @@ static int64_t predict_bytes(const struct job_spec *spec)
     return job_memory_predict(spec, 1, classes, spec->training.threads, &memory) ? 0 : memory.total_bytes;
 }
 
-/* What the queue must know of a spec that has been read without mistakes. The names are those of `resolved`. */
-static enum err job_of_spec(const struct job_spec *spec, const json_t *resolved, const json_t *loss, const json_t *warnings,
-                            struct queue_job *job)
+/* ---- the texts of a job: one block, one text after the other ---- */
+enum text { TEXT_NAME, TEXT_PROJECT, TEXT_DATASET, TEXT_TAGS, TEXT_SPEC, TEXT_LOSS, TEXT_WARNINGS, TEXT_COUNT };
+
+static enum err print_text(enum text which, const struct job_spec *spec, const struct err_list *warnings, struct buf *to)
 {
+    switch (which) {
+    case TEXT_NAME: return buf_text(to, spec->name);
+    case TEXT_PROJECT: return buf_text(to, spec->project);
+    case TEXT_DATASET: return buf_text(to, spec->dataset.name);
+    case TEXT_TAGS: return job_tags_print(spec, to);
+    case TEXT_SPEC: return job_spec_print(spec, to);
+    case TEXT_LOSS: return loss_resolved_print(spec, to);
+    case TEXT_WARNINGS: return job_warnings_print(warnings, to);
+    case TEXT_COUNT: break;
+    }
+    return ERR_INTERNAL;
+}
+
+/* *block is the caller's to free, also after an error. */
+static enum err print_texts(const struct job_spec *spec, const struct err_list *warnings, char **block, const char *texts[TEXT_COUNT])
+{
+    struct buf b;
+    size_t at[TEXT_COUNT];
+    buf_init(&b, TEXTS_BYTES_MAX);
+    enum err e = buf_reserve(&b, TEXTS_BYTES_USUAL);
+    for (enum text t = TEXT_NAME; t < TEXT_COUNT && !e; t++) {
+        at[t] = b.length;
+        e = print_text(t, spec, warnings, &b);
+        if (!e) e = buf_add(&b, "", 1);
+    }
+    *block = buf_take(&b);
+    for (enum text t = TEXT_NAME; t < TEXT_COUNT && !e; t++) texts[t] = *block + at[t];
+    return e;
+}
+
+/* What the queue must know of a spec that has been read without mistakes. */
+static enum err job_of_spec(const struct job_spec *spec, const struct err_list *warnings, struct queue_job *job, char **block)
+{
+    const char *texts[TEXT_COUNT] = {NULL};
+    enum err e = print_texts(spec, warnings, block, texts);
     *job = (struct queue_job){
-        .name = word_at(resolved, NULL, "name"),
-        .project = word_at(resolved, NULL, "project"),
-        .strategy = word_at(resolved, "loss", "strategy"),
-        .dataset = json_string_value(json_object_get(resolved, "dataset")),
+        .name = texts[TEXT_NAME],
+        .project = texts[TEXT_PROJECT],
+        .strategy = loss_strategy_word(spec->loss.strategy),
+        .dataset = spec->dataset.source == DATASET_REGISTERED ? texts[TEXT_DATASET] : NULL,
+        .tags_json = texts[TEXT_TAGS],
+        .spec_json = texts[TEXT_SPEC],
+        .loss_resolved_json = texts[TEXT_LOSS],
+        .warnings_json = texts[TEXT_WARNINGS],
         .needs_data_path = spec->dataset.source == DATASET_PATH,
         .priority = spec->priority,
         .max_attempts = spec->max_attempts,
@@ -81,11 +93,7 @@ static enum err job_of_spec(const struct job_spec *spec, const json_t *resolved,
         .timeout_s = spec->timeout_s,
         .memory_bytes = predict_bytes(spec),
     };
-    job_spec_hash_of(resolved, job->spec_hash);
-    enum err e = text_of(json_object_get(resolved, "tags"), &job->tags_json);
-    if (!e) e = text_of(resolved, &job->spec_json);
-    if (!e) e = text_of(loss, &job->loss_resolved_json);
-    if (!e) e = text_of(warnings, &job->warnings_json);
+    job_spec_hash(spec, job->spec_hash);
     return e;
 }
 
@@ -102,18 +110,14 @@ static void put_index_before(struct err_list *errors, size_t from, size_t index)
 /* One job of the body: a bad one adds to `errors`, a good one to `s`. */
 static enum err read_job(struct submission *s, const json_t *json, struct err_list *errors)
 {
-    struct job_spec spec = {0};
-    struct err_list warnings = {0}; /* 64 KiB: on the stack, as freeing that much makes malloc tidy up each time */
+    static _Thread_local struct job_spec spec;     /* 14 KiB and 64 KiB, which are not to be cleared for every job */
+    static _Thread_local struct err_list warnings;
+    warnings.count = warnings.dropped = 0;
     size_t before = errors->count;
     enum err e = job_spec_read(json, &spec, errors, &warnings);
     if (e && s->is_array) put_index_before(errors, before, s->count);
-    json_array_append_new(s->specs, e ? json_null() : job_spec_write(&spec));
-    json_array_append_new(s->losses, e ? json_null() : loss_resolved_write(&spec));
-    json_array_append_new(s->warnings, job_warnings_write(&warnings));
     size_t i = s->count++;
-    if (!e)
-        e = job_of_spec(&spec, json_array_get(s->specs, i), json_array_get(s->losses, i), json_array_get(s->warnings, i), &s->jobs[i]);
-    return e;
+    return e ? e : job_of_spec(&spec, &warnings, &s->jobs[i], &s->texts[i]);
 }
 
 static enum err read_all(struct submission *s, const json_t *json, struct err_list *errors)
@@ -121,6 +125,7 @@ static enum err read_all(struct submission *s, const json_t *json, struct err_li
     size_t count = s->is_array ? json_array_size(json) : 1;
     enum err worst = OK;
     s->jobs = must_calloc(count, sizeof *s->jobs);
+    s->texts = must_calloc(count, sizeof *s->texts);
     for (size_t i = 0; i < count && errors->count < ERR_LIST_MAX; i++) {
         enum err e = read_job(s, s->is_array ? json_array_get(json, i) : json, errors);
         if (e) worst = e;
@@ -194,16 +199,26 @@ void submission_check_workers(const struct submission *s, const char *workers_js
     json_decref(json);
 }
 
-static json_t *dry_run_of(const struct submission *s, size_t i)
+static enum err add_dry_run(const struct queue_job *job, struct buf *to)
 {
-    return json_pack("{s:b, s:I, s:O, s:s, s:O, s:O}", "dry_run", 1, "memory_bytes", (json_int_t)s->jobs[i].memory_bytes, "spec", json_array_get(s->specs, i), "spec_hash", s->jobs[i].spec_hash,
-                     "loss_resolved", json_array_get(s->losses, i), "warnings", json_array_get(s->warnings, i));
+    const struct {
+        const char *key, *json;
+    } texts[] = {{"spec", job->spec_json}, {"loss_resolved", job->loss_resolved_json}, {"warnings", job->warnings_json}};
+    enum err e = buf_printf(to, "{\"dry_run\":true,\"memory_bytes\":%lld,\"spec_hash\":\"%s\"", (long long)job->memory_bytes, job->spec_hash);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && !e; i++) {
+        e = json_text_add_key(to, texts[i].key);
+        if (!e) e = buf_text(to, texts[i].json);
+    }
+    return e ? e : buf_text(to, "}");
 }
 
-json_t *submission_dry_run(const struct submission *s)
+enum err submission_dry_run(const struct submission *s, struct buf *to)
 {
-    if (!s->is_array) return dry_run_of(s, 0);
-    json_t *jobs = json_array();
-    for (size_t i = 0; i < s->count; i++) json_array_append_new(jobs, dry_run_of(s, i));
-    return json_pack("{s:b, s:o}", "dry_run", 1, "jobs", jobs);
+    if (!s->is_array) return add_dry_run(s->jobs, to);
+    enum err e = buf_text(to, "{\"dry_run\":true,\"jobs\":[");
+    for (size_t i = 0; i < s->count && !e; i++) {
+        if (i) e = buf_text(to, ",");
+        if (!e) e = add_dry_run(&s->jobs[i], to);
+    }
+    return e ? e : buf_text(to, "]}");
 }

@@ -1,17 +1,16 @@
 /* submit: the body of a submit, read, checked and resolved: one job or an array of them, all or none. */
 #ifndef SERVER_SUBMIT_H
 #define SERVER_SUBMIT_H
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include "schema/base/err.h"
+#include "schema/base/buf.h"
 #include "schema/base/sha256.h"
 #include "server/queue.h"
 
 enum { SUBMIT_JOBS_MAX = 1000, SUBMIT_JOB_BYTES_MAX = 256 << 10 };
 struct submission {
-    struct queue_job *jobs;   /* their texts are owned here */
-    json_t *specs, *losses, *warnings; /* arrays, one entry a job: resolved spec, loss_resolved, [{code, pointer, detail}] */
+    struct queue_job *jobs;   /* with their texts: resolved spec, loss_resolved, warnings [{code, pointer, detail}] */
+    char **texts;             /* of each job, in one block: what its pointers point into */
     size_t count;
     bool is_array;
     char body_sha256[SHA256_HEX];
@@ -26,6 +25,6 @@ void submission_check_memory(const struct submission *s, int64_t bytes_max, cons
 /* The same against the largest worker that is alive: `workers_json` is the queue's answer. Says nothing when there is none, or one that
    did not tell its memory. */
 void submission_check_workers(const struct submission *s, const char *workers_json, struct err_list *errors);
-/* The answer of ?dry_run=1: {dry_run, spec, spec_hash, loss_resolved, warnings, memory_bytes}, or {dry_run, jobs[]}. New reference. */
-json_t *submission_dry_run(const struct submission *s);
+/* The answer of ?dry_run=1: {dry_run, spec, spec_hash, loss_resolved, warnings, memory_bytes}, or {dry_run, jobs[]}. */
+enum err submission_dry_run(const struct submission *s, struct buf *to) MUST_USE;
 #endif

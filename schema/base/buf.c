@@ -24,7 +24,7 @@ void buf_reset(struct buf *b)
     if (b->data) b->data[0] = 0;
 }
 
-static enum err reserve(struct buf *b, size_t more)
+enum err buf_reserve(struct buf *b, size_t more)
 {
     if (more > b->max || b->length > b->max - more) return ERR_TOO_LARGE;
     size_t need = b->length + more + 1;
@@ -40,7 +40,7 @@ static enum err reserve(struct buf *b, size_t more)
 
 enum err buf_add(struct buf *b, const void *bytes, size_t length)
 {
-    enum err e = reserve(b, length);
+    enum err e = buf_reserve(b, length);
     if (e) return e;
     if (length) memcpy(b->data + b->length, bytes, length);
     b->length += length;
@@ -60,7 +60,7 @@ enum err buf_printf(struct buf *b, const char *format, ...)
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    enum err e = length < 0 ? ERR_INTERNAL : reserve(b, (size_t)length);
+    enum err e = length < 0 ? ERR_INTERNAL : buf_reserve(b, (size_t)length);
     if (!e) {
         vsnprintf(b->data + b->length, (size_t)length + 1, format, again);
         b->length += (size_t)length;

@@ -16,5 +16,6 @@ void buf_reset(struct buf *b); /* keeps the memory */
 enum err buf_add(struct buf *b, const void *bytes, size_t length) MUST_USE;
 enum err buf_text(struct buf *b, const char *text) MUST_USE;
 enum err buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3) MUST_USE;
+enum err buf_reserve(struct buf *b, size_t more) MUST_USE; /* room for so many bytes in one step */
 char *buf_take(struct buf *b); /* the caller owns the string (NULL if empty); b is empty again */
 #endif

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TEXT_BYTES_MAX = 16 << 20 }; /* of a struct: more than any holds */
+
 void json_pointer_join(char *to, size_t size, const char *pointer, const char *key)
 {
     char escaped[128];
@@ -308,22 +310,6 @@ void json_fields_read(const json_t *object, const struct field *fields, void *to
 }
 
 /* ---- writing and defaults ---------------------------------------------------------------------------- */
-static json_t *write_element(const struct field *f, const void *from)
-{
-    int word;
-    switch (f->type) {
-    case FIELD_BOOL: return json_boolean(*(const bool *)from);
-    case FIELD_INT: return json_integer(*(const int *)from);
-    case FIELD_INT64: return json_integer(*(const int64_t *)from);
-    case FIELD_REAL: return json_real(*(const double *)from);
-    case FIELD_TEXT: return json_string(from);
-    case FIELD_WORD: memcpy(&word, from, sizeof word); return json_string(f->words[word]);
-    case FIELD_OBJECT: return json_fields_write(f->fields, from);
-    case FIELD_OTHER: break;
-    }
-    return f->write ? f->write(from) : NULL;
-}
-
 static bool is_null(const struct field *f, const void *base)
 {
     const void *from = (const char *)base + f->offset;
@@ -338,25 +324,75 @@ static bool is_null(const struct field *f, const void *base)
     return false;
 }
 
-static json_t *write_row(const struct field *f, const void *base)
+/* Is there anything to write under this key? */
+static bool is_written(const struct field *f, const void *base, bool core)
+{
+    if ((core && f->apart) || (f->applies && !f->applies(base))) return false;
+    if (f->type == FIELD_OTHER) return f->write != NULL;
+    if (f->type != FIELD_OBJECT || f->array_max) return true;
+    for (const struct field *key = f->fields; key->name; key++)
+        if (is_written(key, (const char *)base + f->offset, core)) return true;
+    return false;
+}
+
+static enum err print_object(const struct field *fields, const void *from, bool core, struct buf *to);
+
+static enum err print_element(const struct field *f, const void *from, bool core, struct buf *to)
+{
+    int word;
+    switch (f->type) {
+    case FIELD_BOOL: return buf_text(to, *(const bool *)from ? "true" : "false");
+    case FIELD_INT: return json_text_add_whole(to, *(const int *)from);
+    case FIELD_INT64: return json_text_add_whole(to, *(const int64_t *)from);
+    case FIELD_REAL: return json_text_add_real(to, *(const double *)from);
+    case FIELD_TEXT: return json_text_add_string(to, from, strlen(from));
+    case FIELD_WORD: memcpy(&word, from, sizeof word); return json_text_add_string(to, f->words[word], strlen(f->words[word]));
+    case FIELD_OBJECT: return print_object(f->fields, from, core, to);
+    case FIELD_OTHER: break;
+    }
+    return f->write(from, to);
+}
+
+static enum err print_row(const struct field *f, const void *base, bool core, struct buf *to)
 {
     const char *from = (const char *)base + f->offset;
-    if (is_null(f, base)) return json_null();
-    if (!f->array_max) return write_element(f, from);
-    json_t *array = json_array();
+    if (is_null(f, base)) return buf_text(to, "null");
+    if (!f->array_max) return print_element(f, from, core, to);
     int count = f->array_min == f->array_max ? f->array_max : *count_of(f, base);
-    for (int i = 0; i < count; i++) json_array_append_new(array, write_element(f, from + (size_t)i * f->size));
-    return array;
+    enum err e = buf_add(to, "[", 1);
+    for (int i = 0; i < count && !e; i++) {
+        if (i) e = buf_add(to, ",", 1);
+        if (!e) e = print_element(f, from + (size_t)i * f->size, core, to);
+    }
+    return e ? e : buf_add(to, "]", 1);
+}
+
+static enum err print_object(const struct field *fields, const void *from, bool core, struct buf *to)
+{
+    enum err e = buf_add(to, "{", 1);
+    for (const struct field *f = fields; f->name && !e; f++) {
+        if (!is_written(f, from, core)) continue;
+        e = json_text_add_key(to, f->name);
+        if (!e) e = print_row(f, from, core, to);
+    }
+    return e ? e : buf_add(to, "}", 1);
+}
+
+enum err json_fields_print(const struct field *fields, const void *from, struct buf *to)
+{
+    return print_object(fields, from, false, to);
+}
+
+enum err json_fields_print_core(const struct field *fields, const void *from, struct buf *to)
+{
+    return print_object(fields, from, true, to);
 }
 
 json_t *json_fields_write(const struct field *fields, const void *from)
 {
-    json_t *object = json_object();
-    for (const struct field *f = fields; f->name; f++) {
-        json_t *value = write_row(f, from);
-        if (value) json_object_set_new(object, f->name, value);
-    }
-    return object;
+    struct buf text;
+    buf_init(&text, TEXT_BYTES_MAX);
+    return json_text_take(json_fields_print(fields, from, &text), &text);
 }
 
 void json_fields_default(const struct field *fields, void *to)

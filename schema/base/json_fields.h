@@ -43,7 +43,9 @@ struct field {
     bool (*text_fits)(const char *text); /* further rule of FIELD_TEXT, described by `allowed` */
     const char *allowed;           /* said instead of what the row's own bounds say */
     void (*read)(const json_t *value, void *to, const char *pointer, struct err_list *errors);
-    json_t *(*write)(const void *from); /* new reference; NULL = leave the key out */
+    enum err (*write)(const void *from, struct buf *to); /* the value as JSON text; NULL: the key is left out */
+    bool (*applies)(const void *base); /* false for a struct in which this key means nothing: it is left out; NULL: always */
+    bool apart;                    /* left out by json_fields_print_core */
     const char *help;              /* one line */
 };
 #define FIELD_AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
@@ -52,7 +54,12 @@ struct field {
    the nearest), types, ranges, words and missing keys into `errors`, pointers starting with `pointer` ("" at the root). What is
    refused keeps its default. */
 void json_fields_read(const json_t *object, const struct field *fields, void *to, const char *pointer, struct err_list *errors);
-/* Every row in the table's order. New reference. */
+/* Every row that applies, in the table's order, as one line of JSON text; an object none of whose keys is written is left out itself.
+   ERR_TOO_LARGE, ERR_NO_MEMORY. */
+enum err json_fields_print(const struct field *fields, const void *from, struct buf *to) MUST_USE;
+/* The same without the rows that are `apart`. */
+enum err json_fields_print_core(const struct field *fields, const void *from, struct buf *to) MUST_USE;
+/* json_fields_print as a tree. New reference. */
 json_t *json_fields_write(const struct field *fields, const void *from);
 /* Writes the default of every row (nested objects too; arrays and FIELD_OTHER are the caller's). */
 void json_fields_default(const struct field *fields, void *to);

@@ -1,6 +1,7 @@
 /* json_text: parsing under limits, and writing numbers as short as they can be. */
 #include "schema/base/json_text.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,17 +50,22 @@ enum err json_text_parse(const char *text, size_t length, size_t bytes_max, json
     return err_set(note, ERR_BAD_JSON, "", "line %d, column %d: %s", error.line, error.column, error.text);
 }
 
-/* Digits of a whole number; submits write dozens of numbers each, and printf is slow. */
-static void write_whole(int64_t n, char to[32])
+/* Digits of a whole number: where they end. Submits write dozens of numbers each, and printf is slow. */
+static char *write_digits(uint64_t n, char *to)
 {
     char digits[24];
     int count = 0;
-    uint64_t rest = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-    do digits[count++] = (char)('0' + rest % 10);
-    while ((rest /= 10) > 0);
-    if (n < 0) *to++ = '-';
+    do digits[count++] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
     while (count) *to++ = digits[--count];
     *to = 0;
+    return to;
+}
+
+static void write_whole(int64_t n, char to[32])
+{
+    if (n < 0) *to++ = '-';
+    write_digits(n < 0 ? 0 - (uint64_t)n : (uint64_t)n, to);
 }
 
 /* A single digit times a small power of ten, as "1e-05"; by the same reasoning. */
@@ -80,26 +86,71 @@ static bool write_small(double x, char to[32])
     return false;
 }
 
-/* A number of at most six decimals and fifteen digits, as "0.001": the quotient of two whole doubles is rounded like the text would be
-   read, so when it is x these are the digits that printf and strtod would find, thirty times faster. False: another number. */
+/* 1e-4 <= |x| < 1e9, exactly: x = mantissa / 2^shift, so its nearest `digits` digits are round(mantissa 10^places / 2^shift), all in
+   128 bits (53 bits times 10^20). They read back as x when they are within half a unit of its last place: what printf and strtod
+   would find, thirty times faster. Powers of two, below which doubles lie closer, are left to those two. */
+__extension__ typedef unsigned __int128 wide;
+
+static wide power_of_ten(int n)
+{
+    wide power = 1;
+    while (n--) power *= 10;
+    return power;
+}
+
+struct exact {
+    wide mantissa;
+    int shift, digits_before; /* digits before the point; 0, -1, ... for 0.1, 0.01, ... */
+};
+
+/* The nearest `digits` digits of x as a whole number, or 0 when they do not read back as x. */
+static uint64_t digits_that_read_back(const struct exact *x, int digits)
+{
+    int places = digits - x->digits_before;
+    wide ten = power_of_ten(places), scaled = x->mantissa * ten, unit = (wide)1 << x->shift;
+    wide whole = scaled >> x->shift, rest = scaled - (whole << x->shift);
+    bool up = 2 * rest > unit || (2 * rest == unit && whole % 2);
+    wide off = up ? unit - rest : rest;
+    return 2 * off < ten ? (uint64_t)(whole + up) : 0;
+}
+
+/* digits / 10^places, without the zeros at its end. */
+static void write_point(uint64_t digits, int places, char *to)
+{
+    char all[32];
+    while (places && digits % 10 == 0) {
+        digits /= 10;
+        places--;
+    }
+    int count = (int)(write_digits(digits, all) - all), before = count - places;
+    if (before <= 0) {
+        memcpy(to, "0.000000", 2 + (size_t)-before);
+        memcpy(to + 2 - before, all, (size_t)count + 1);
+    } else {
+        memcpy(to, all, (size_t)before);
+        to[before] = '.';
+        memcpy(to + before + 1, all + before, (size_t)places + 1);
+    }
+}
+
 static bool write_decimal(double x, char to[32])
 {
-    double size = fabs(x);
+    double size = fabs(x), bound = 1e-3;
+    int exponent;
     if (x > 0 && x < 1e-4) return write_small(x, to);
     if (!(size >= 1e-4 && size < 1e9)) return false;
-    int64_t millionths = (int64_t)(size * 1e6 + 0.5), rest = millionths % 1000000;
-    if ((double)millionths / 1e6 != size) return false;
-    char *at = to;
-    if (x < 0) *at++ = '-';
-    write_whole(millionths / 1000000, at);
-    at += strlen(at);
-    *at++ = '.';
-    for (int64_t unit = 100000; rest; unit /= 10) {
-        *at++ = (char)('0' + rest / unit);
-        rest %= unit;
+    double mantissa = ldexp(frexp(size, &exponent), 53);
+    struct exact exact = {(wide)mantissa, 53 - exponent, -3};
+    for (; size >= bound; bound *= 10) exact.digits_before++;
+    if (mantissa == 0x1p52) return false;
+    for (int digits = 15; digits <= 17; digits++) {
+        uint64_t found = digits_that_read_back(&exact, digits);
+        if (!found) continue;
+        if (x < 0) *to++ = '-';
+        write_point(found, digits - exact.digits_before, to);
+        return true;
     }
-    *at = 0;
-    return true;
+    return false;
 }
 
 void json_text_number(double x, int real, char to[32])
@@ -113,35 +164,67 @@ void json_text_number(double x, int real, char to[32])
     if (real && !strpbrk(to, ".en")) strcat(to, ".0");
 }
 
+enum err json_text_add_whole(struct buf *to, int64_t n)
+{
+    char number[32];
+    write_whole(n, number);
+    return buf_text(to, number);
+}
+
+enum err json_text_add_real(struct buf *to, double x)
+{
+    char number[32];
+    if (!isfinite(x)) return buf_text(to, "null");
+    json_text_number(x, 1, number);
+    return buf_text(to, number);
+}
+
+static enum err add_escaped(struct buf *to, unsigned char c)
+{
+    switch (c) {
+    case '"': return buf_text(to, "\\\"");
+    case '\\': return buf_text(to, "\\\\");
+    case '\n': return buf_text(to, "\\n");
+    case '\t': return buf_text(to, "\\t");
+    case '\r': return buf_text(to, "\\r");
+    default: return buf_printf(to, "\\u%04x", c);
+    }
+}
+
+enum err json_text_add_string(struct buf *to, const char *text, size_t length)
+{
+    enum err e = buf_add(to, "\"", 1);
+    for (size_t i = 0; !e && i < length;) {
+        size_t plain = i;
+        while (plain < length && (unsigned char)text[plain] >= 0x20 && text[plain] != '"' && text[plain] != '\\' && text[plain] != 0x7F)
+            plain++;
+        e = buf_add(to, text + i, plain - i);
+        i = plain;
+        if (!e && i < length) e = add_escaped(to, (unsigned char)text[i++]);
+    }
+    return e ? e : buf_add(to, "\"", 1);
+}
+
+enum err json_text_add_pair(struct buf *to, const char *key, const char *text)
+{
+    enum err e = json_text_add_key(to, key);
+    return e ? e : json_text_add_string(to, text, strlen(text));
+}
+
+enum err json_text_add_key(struct buf *to, const char *key)
+{
+    char last = to->length ? to->data[to->length - 1] : '{';
+    enum err e = last == '{' ? OK : buf_add(to, ",", 1);
+    if (!e) e = json_text_add_string(to, key, strlen(key));
+    return e ? e : buf_add(to, ":", 1);
+}
+
 struct writer {
     struct buf *to;
     bool pretty;
 };
 
 static enum err write_value(const struct writer *w, const json_t *value, int level);
-
-static enum err write_string(const struct writer *w, const char *text, size_t length)
-{
-    enum err e = buf_text(w->to, "\"");
-    for (size_t i = 0; !e && i < length;) {
-        size_t plain = i;
-        while (plain < length && (unsigned char)text[plain] >= 0x20 && text[plain] != '"' && text[plain] != '\\' && text[plain] != 0x7F)
-            plain++;
-        if (plain > i) e = buf_add(w->to, text + i, plain - i);
-        i = plain;
-        if (e || i == length) continue;
-        unsigned char c = (unsigned char)text[i++];
-        switch (c) {
-        case '"': e = buf_text(w->to, "\\\""); break;
-        case '\\': e = buf_text(w->to, "\\\\"); break;
-        case '\n': e = buf_text(w->to, "\\n"); break;
-        case '\t': e = buf_text(w->to, "\\t"); break;
-        case '\r': e = buf_text(w->to, "\\r"); break;
-        default: e = buf_printf(w->to, "\\u%04x", c);
-        }
-    }
-    return e ? e : buf_text(w->to, "\"");
-}
 
 static enum err write_break(const struct writer *w, int level)
 {
@@ -183,7 +266,7 @@ static enum err write_object(const struct writer *w, const json_t *object, int l
         if (!e && !first) e = buf_text(w->to, ",");
         first = false;
         if (!e) e = write_break(w, level + 1);
-        if (!e) e = write_string(w, key, strlen(key));
+        if (!e) e = json_text_add_string(w->to, key, strlen(key));
         if (!e) e = buf_text(w->to, w->pretty ? ": " : ":");
         if (!e) e = write_value(w, value, level + 1);
         if (e) return e;
@@ -194,18 +277,12 @@ static enum err write_object(const struct writer *w, const json_t *object, int l
 
 static enum err write_value(const struct writer *w, const json_t *value, int level)
 {
-    char number[32];
     switch (json_typeof(value)) {
     case JSON_OBJECT: return write_object(w, value, level);
     case JSON_ARRAY: return write_array(w, value, level);
-    case JSON_STRING: return write_string(w, json_string_value(value), json_string_length(value));
-    case JSON_INTEGER:
-        write_whole(json_integer_value(value), number);
-        return buf_text(w->to, number);
-    case JSON_REAL:
-        if (!isfinite(json_real_value(value))) return buf_text(w->to, "null");
-        json_text_number(json_real_value(value), 1, number);
-        return buf_text(w->to, number);
+    case JSON_STRING: return json_text_add_string(w->to, json_string_value(value), json_string_length(value));
+    case JSON_INTEGER: return json_text_add_whole(w->to, json_integer_value(value));
+    case JSON_REAL: return json_text_add_real(w->to, json_real_value(value));
     case JSON_TRUE: return buf_text(w->to, "true");
     case JSON_FALSE: return buf_text(w->to, "false");
     case JSON_NULL: break;
@@ -221,6 +298,14 @@ enum err json_text_write(const json_t *value, struct buf *to)
 enum err json_text_write_pretty(const json_t *value, struct buf *to)
 {
     return write_value(&(struct writer){.to = to, .pretty = true}, value, 0);
+}
+
+json_t *json_text_take(enum err e, struct buf *text)
+{
+    json_t *json = e ? NULL : json_loadb(text->data, text->length, JSON_DECODE_ANY, NULL);
+    assert(json); /* we wrote it */
+    buf_free(text);
+    return json;
 }
 
 void json_text_print(const json_t *value, char *to, size_t size)

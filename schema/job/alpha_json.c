@@ -32,8 +32,22 @@ const char *alpha_unit_word(enum alpha_unit unit)
     {.name = "k", .type = FIELD_REAL, FIELD_AT(struct alpha, k), .min = 0, .max = 1000, .open_min = true, .standard = 10,           \
      .help = "steepness of sigmoid"}
 
+static enum err write_points(const void *from, struct buf *to)
+{
+    const struct alpha *a = from;
+    enum err e = buf_text(to, "[");
+    for (int i = 0; i < a->count && !e; i++) {
+        e = buf_text(to, i ? ",[" : "[");
+        if (!e) e = json_text_add_real(to, a->at[i]);
+        if (!e) e = buf_text(to, ",");
+        if (!e) e = json_text_add_real(to, a->value[i]);
+        if (!e) e = buf_text(to, "]");
+    }
+    return e ? e : buf_text(to, "]");
+}
+
 static const struct field keyframe_fields[] = {
-    {.name = "points", .type = FIELD_OTHER, .allowed = POINTS_FORM, .help = "moments and values"},
+    {.name = "points", .type = FIELD_OTHER, .write = write_points, .allowed = POINTS_FORM, .help = "moments and values"},
     {.name = "interp", .type = FIELD_WORD, FIELD_AT(struct alpha, interp), .words = interps, .word_error = ERR_INTERP_UNKNOWN,
      .standard = ALPHA_LINEAR, .help = "the curve between two points"},
     CURVE_ROWS,
@@ -214,13 +228,7 @@ void alpha_read(const json_t *json, int64_t epochs, int64_t steps_per_epoch, str
     if (errors->count + errors->dropped == before) *a = read;
 }
 
-json_t *alpha_write(const struct alpha *a)
+enum err alpha_print(const struct alpha *a, struct buf *to)
 {
-    json_t *json = json_object(), *points = json_array();
-    for (int i = 0; i < a->count; i++) json_array_append_new(points, json_pack("[f, f]", a->at[i], a->value[i]));
-    json_object_set_new(json, "points", points);
-    json_t *rest = json_fields_write(keyframe_fields, a);
-    json_object_update_missing(json, rest);
-    json_decref(rest);
-    return json;
+    return json_fields_print(keyframe_fields, a, to);
 }

@@ -43,9 +43,9 @@ static void read_kind(const json_t *value, void *to, const char *pointer, struct
     if (nearest) err_print(note->nearest, sizeof note->nearest, "%s", nearest);
 }
 
-static json_t *write_kind(const void *from)
+static enum err write_kind(const void *from, struct buf *to)
 {
-    return json_string(from);
+    return json_text_add_string(to, from, strlen(from));
 }
 
 static const struct field generate_fields[] = {
@@ -71,9 +71,9 @@ void dataset_generate_read(const json_t *json, struct dataset_generate *g, const
     err_print(note->allowed, sizeof note->allowed, "at most %d pixels together", GENERATE_PIXELS_MAX);
 }
 
-json_t *dataset_generate_write(const struct dataset_generate *generate)
+enum err dataset_generate_print(const struct dataset_generate *generate, struct buf *to)
 {
-    return json_fields_write(generate_fields, generate);
+    return json_fields_print(generate_fields, generate, to);
 }
 
 static void read_object(const json_t *json, struct dataset_spec *dataset, const char *pointer, struct err_list *errors)
@@ -111,12 +111,12 @@ void dataset_spec_read(const json_t *json, struct dataset_spec *dataset, const c
     }
 }
 
-json_t *dataset_spec_write(const struct dataset_spec *dataset)
+enum err dataset_spec_print(const struct dataset_spec *dataset, struct buf *to)
 {
-    switch (dataset->source) {
-    case DATASET_REGISTERED: return json_string(dataset->name);
-    case DATASET_PATH: return json_pack("{s:s}", "path", dataset->path);
-    case DATASET_GENERATE: break;
-    }
-    return json_pack("{s:o}", "generate", dataset_generate_write(&dataset->generate));
+    if (dataset->source == DATASET_REGISTERED) return json_text_add_string(to, dataset->name, strlen(dataset->name));
+    enum err e = buf_text(to, "{");
+    if (!e && dataset->source == DATASET_PATH) e = json_text_add_pair(to, "path", dataset->path);
+    if (!e && dataset->source == DATASET_GENERATE) e = json_text_add_key(to, "generate");
+    if (!e && dataset->source == DATASET_GENERATE) e = dataset_generate_print(&dataset->generate, to);
+    return e ? e : buf_text(to, "}");
 }

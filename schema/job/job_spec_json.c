@@ -57,7 +57,7 @@ static const struct field training_fields[] = {
     ROW(training_spec, batch, FIELD_INT, .min = 1, .max = 1024, .help = "pictures in a step"),
     {.name = "patch", .type = FIELD_INT, .offset = offsetof(struct training_spec, patch), .size = sizeof(int), .min = 8, .max = 4096,
      .array_min = 2, .array_max = 3, .count_offset = offsetof(struct training_spec, rank), .help = "rows and columns of a crop"},
-    ROW(training_spec, threads, FIELD_INT, .min = 0, .max = 1024, .help = "0: all that the worker gives"),
+    ROW(training_spec, threads, FIELD_INT, .apart = true, .min = 0, .max = 1024, .help = "0: all that the worker gives"),
     ROW(training_spec, oversample_foreground, FIELD_REAL, .min = 0, .max = 1, .help = "share of the batch cropped around foreground"),
     ROW(training_spec, checkpoint_epochs, FIELD_INT, .min = 1, .max = 100000, .help = "epochs between checkpoints"),
     ROW(training_spec, checkpoint_s, FIELD_REAL, .min = 0, .max = 1e9, .open_min = true, .help = "a long epoch is saved after so many seconds, too"),
@@ -99,10 +99,10 @@ static void read_kernels(const json_t *value, void *to, const char *pointer, str
     json_fields_read(value, kernels_fields, kernels, pointer, errors);
 }
 
-static json_t *write_kernels(const void *from)
+static enum err write_kernels(const void *from, struct buf *to)
 {
     const struct kernels_spec *kernels = from;
-    return kernels->given ? json_fields_write(kernels_fields, kernels) : json_null();
+    return kernels->given ? json_fields_print(kernels_fields, kernels, to) : buf_text(to, "null");
 }
 
 static void read_dataset(const json_t *value, void *to, const char *pointer, struct err_list *errors)
@@ -110,35 +110,41 @@ static void read_dataset(const json_t *value, void *to, const char *pointer, str
     dataset_spec_read(value, to, pointer, errors);
 }
 
-static json_t *write_dataset(const void *from)
+static enum err write_dataset(const void *from, struct buf *to)
 {
-    return dataset_spec_write(from);
+    return dataset_spec_print(from, to);
 }
 
-static json_t *write_loss(const void *from)
+static enum err write_loss(const void *from, struct buf *to)
 {
-    return loss_spec_write(from);
+    return loss_spec_print(from, to);
 }
 
+static bool has_optimizer(const void *base)
+{
+    return ((const struct job_spec *)base)->loss.strategy != LOSS_SEPARATE_OPTIMIZERS;
+}
+
+/* Rows that are `apart` do not change what is trained: job_spec_hash leaves them out. */
 static const struct field job_fields[] = {
-    ROW(job_spec, name, FIELD_TEXT, .one_line = true, .help = "for people"),
-    ROW(job_spec, project, FIELD_TEXT, .text_fits = project_fits, .allowed = "1 to 64 letters, digits, . _ -", .help = "jobs that belong together"),
-    {.name = "tags", .type = FIELD_TEXT, .offset = offsetof(struct job_spec, tags), .size = JOB_TAG_MAX + 1, .one_line = true,
+    ROW(job_spec, name, FIELD_TEXT, .apart = true, .one_line = true, .help = "for people"),
+    ROW(job_spec, project, FIELD_TEXT, .apart = true, .text_fits = project_fits, .allowed = "1 to 64 letters, digits, . _ -", .help = "jobs that belong together"),
+    {.name = "tags", .type = FIELD_TEXT, .offset = offsetof(struct job_spec, tags), .size = JOB_TAG_MAX + 1, .apart = true, .one_line = true,
      .array_min = 0, .array_max = JOB_TAGS_MAX, .count_offset = offsetof(struct job_spec, tag_count), .help = "to filter by"},
-    ROW(job_spec, notes, FIELD_TEXT, .help = "for people"),
+    ROW(job_spec, notes, FIELD_TEXT, .apart = true, .help = "for people"),
     ROW(job_spec, dataset, FIELD_OTHER, .read = read_dataset, .write = write_dataset, .help = "what to train on: the one key without default"),
     ROW(job_spec, model, FIELD_OBJECT, .fields = model_fields, .help = "the network"),
     ROW(job_spec, loss, FIELD_OTHER, .write = write_loss, .help = "how Dice and cross-entropy are combined"),
-    ROW(job_spec, optimizer, FIELD_OBJECT, .fields = optimizer_fields, .help = "not with separate_optimizers, which brings its own two"),
+    ROW(job_spec, optimizer, FIELD_OBJECT, .fields = optimizer_fields, .applies = has_optimizer, .help = "not with separate_optimizers, which brings its own two"),
     ROW(job_spec, lr_schedule, FIELD_OBJECT, .fields = lr_schedule_fields, .help = "how learning rates move"),
     ROW(job_spec, training, FIELD_OBJECT, .fields = training_fields, .help = "how long and on what"),
     {.name = "augmentation", .type = FIELD_OBJECT, .fields = augmentation_fields, .help = "what is done to a crop"},
     ROW(job_spec, validation, FIELD_OBJECT, .fields = validation_fields, .help = "how it is judged"),
     ROW(job_spec, seed, FIELD_INT64, .min = 0, .max = 9007199254740991.0, .help = "of every random choice"),
-    ROW(job_spec, priority, FIELD_INT, .min = -100, .max = 100, .help = "higher first"),
-    ROW(job_spec, max_attempts, FIELD_INT, .min = 1, .max = 100, .help = "tries after failures that may pass"),
-    ROW(job_spec, timeout_s, FIELD_REAL, .min = 0, .max = 1e9, .open_min = true, .nullable = true, .help = "longest run"),
-    ROW(job_spec, kernels, FIELD_OTHER, .read = read_kernels, .write = write_kernels, .help = "the algorithm of each layer; filled by a worker"),
+    ROW(job_spec, priority, FIELD_INT, .apart = true, .min = -100, .max = 100, .help = "higher first"),
+    ROW(job_spec, max_attempts, FIELD_INT, .apart = true, .min = 1, .max = 100, .help = "tries after failures that may pass"),
+    ROW(job_spec, timeout_s, FIELD_REAL, .apart = true, .min = 0, .max = 1e9, .open_min = true, .nullable = true, .help = "longest run"),
+    ROW(job_spec, kernels, FIELD_OTHER, .apart = true, .read = read_kernels, .write = write_kernels, .help = "the algorithm of each layer; filled by a worker"),
     {0}};
 
 enum err job_spec_read(const json_t *json, struct job_spec *spec, struct err_list *errors, struct err_list *warnings)
@@ -174,42 +180,46 @@ enum err job_spec_parse(const char *text, size_t length, struct job_spec *spec, 
     return e;
 }
 
-json_t *job_spec_write(const struct job_spec *spec)
+enum err job_spec_print(const struct job_spec *spec, struct buf *to)
 {
-    json_t *json = json_fields_write(job_fields, spec);
-    if (spec->loss.strategy == LOSS_SEPARATE_OPTIMIZERS) json_object_del(json, "optimizer");
-    return json;
+    return json_fields_print(job_fields, spec, to);
 }
 
-void job_spec_hash_of(const json_t *written, char hex[65])
+json_t *job_spec_write(const struct job_spec *spec)
 {
-    static const char *const apart[] = {"name", "project", "tags", "notes", "priority", "max_attempts", "timeout_s", "kernels", NULL};
-    json_t *json = json_copy((json_t *)(size_t)written), *training = json_copy(json_object_get(written, "training"));
-    for (int i = 0; apart[i]; i++) json_object_del(json, apart[i]);
-    json_object_del(training, "threads");
-    json_object_set_new(json, "training", training);
-    struct buf text;
-    buf_init(&text, JOB_BYTES_MAX);
-    enum err e = json_text_write(json, &text);
-    assert(!e);
-    sha256_hex_of(text.data, text.length, hex);
-    buf_free(&text);
-    json_decref(json);
+    return json_fields_write(job_fields, spec);
 }
 
 void job_spec_hash(const struct job_spec *spec, char hex[65])
 {
-    json_t *json = job_spec_write(spec);
-    job_spec_hash_of(json, hex);
-    json_decref(json);
+    struct buf text;
+    buf_init(&text, JOB_TEXT_BYTES_MAX);
+    enum err e = json_fields_print_core(job_fields, spec, &text);
+    assert(!e);
+    sha256_hex_of(text.data, text.length, hex);
+    buf_free(&text);
 }
 
-json_t *job_warnings_write(const struct err_list *warnings)
+enum err job_tags_print(const struct job_spec *spec, struct buf *to)
 {
-    json_t *array = json_array();
-    for (size_t i = 0; i < warnings->count; i++) {
-        const struct err_note *n = &warnings->notes[i];
-        json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "code", n->nearest, "pointer", n->pointer, "detail", n->detail));
+    enum err e = buf_text(to, "[");
+    for (int i = 0; i < spec->tag_count && !e; i++) {
+        if (i) e = buf_text(to, ",");
+        if (!e) e = json_text_add_string(to, spec->tags[i], strlen(spec->tags[i]));
     }
-    return array;
+    return e ? e : buf_text(to, "]");
+}
+
+enum err job_warnings_print(const struct err_list *warnings, struct buf *to)
+{
+    enum err e = buf_text(to, "[");
+    for (size_t i = 0; i < warnings->count && !e; i++) {
+        const struct err_note *n = &warnings->notes[i];
+        e = buf_text(to, i ? ",{" : "{");
+        if (!e) e = json_text_add_pair(to, "code", n->nearest);
+        if (!e) e = json_text_add_pair(to, "pointer", n->pointer);
+        if (!e) e = json_text_add_pair(to, "detail", n->detail);
+        if (!e) e = buf_text(to, "}");
+    }
+    return e ? e : buf_text(to, "]");
 }

@@ -85,18 +85,54 @@ static void read_activation(const json_t *value, void *to, const char *pointer, 
     *(enum loss_activation *)to = (enum loss_activation)(word + 1);
 }
 
-static json_t *write_activation(const void *from)
+static enum err write_activation(const void *from, struct buf *to)
 {
     enum loss_activation activation = *(const enum loss_activation *)from;
-    return activation == LOSS_BY_CLASSES ? json_null() : json_string(activations[activation]);
+    return activation == LOSS_BY_CLASSES ? buf_text(to, "null") : json_text_add_string(to, activations[activation], strlen(activations[activation]));
+}
+
+/* ---- the keys that only one strategy has ---- */
+static bool has_alpha(const void *base)
+{
+    const struct loss_spec *loss = base;
+    return loss->strategy == LOSS_SCHEDULED || (loss->strategy == LOSS_CONSTANT && !loss->by_lambda);
+}
+
+static bool has_lambda(const void *base)
+{
+    const struct loss_spec *loss = base;
+    return loss->strategy == LOSS_CONSTANT && loss->by_lambda;
+}
+
+static bool has_optimizers(const void *base)
+{
+    return ((const struct loss_spec *)base)->strategy == LOSS_SEPARATE_OPTIMIZERS;
+}
+
+static enum err write_alpha(const void *from, struct buf *to)
+{
+    const struct loss_spec *loss = from;
+    return loss->strategy == LOSS_SCHEDULED ? alpha_print(&loss->alpha, to) : json_text_add_real(to, loss->alpha.value[0]);
+}
+
+static enum err write_number(const void *from, struct buf *to)
+{
+    return json_text_add_real(to, *(const double *)from);
+}
+
+static enum err write_optimizers(const void *from, struct buf *to)
+{
+    return json_fields_print(separate_fields, from, to);
 }
 
 const struct field loss_fields[] = {
     {.name = "strategy", .type = FIELD_WORD, FIELD_AT(struct loss_spec, strategy), .words = strategies, .word_error = ERR_STRATEGY_UNKNOWN,
      .required = true, .help = "how the two losses are combined"},
-    {.name = "alpha", .type = FIELD_OTHER, .help = "weight of Dice; cross-entropy gets 1 - alpha"},
-    {.name = "lambda_dice", .type = FIELD_OTHER, .help = "constant only, in place of alpha"},
-    {.name = "lambda_ce", .type = FIELD_OTHER, .help = "constant only, in place of alpha"},
+    {.name = "alpha", .type = FIELD_OTHER, .write = write_alpha, .applies = has_alpha, .help = "weight of Dice; cross-entropy gets 1 - alpha"},
+    {.name = "lambda_dice", .type = FIELD_OTHER, FIELD_AT(struct loss_spec, lambda_dice), .write = write_number, .applies = has_lambda,
+     .help = "constant only, in place of alpha"},
+    {.name = "lambda_ce", .type = FIELD_OTHER, FIELD_AT(struct loss_spec, lambda_ce), .write = write_number, .applies = has_lambda,
+     .help = "constant only, in place of alpha"},
     {.name = "activation", .type = FIELD_OTHER, FIELD_AT(struct loss_spec, activation), .read = read_activation, .write = write_activation,
      .help = "sigmoid, softmax; null: two classes sigmoid, more softmax"},
     {.name = "include_background", .type = FIELD_BOOL, FIELD_AT(struct loss_spec, include_background), .help = "class 0 counts in the Dice mean (softmax)"},
@@ -104,7 +140,7 @@ const struct field loss_fields[] = {
      .standard = -1, .help = "a class left out of both terms and of the scores"},
     {.name = "dice", .type = FIELD_OBJECT, .fields = dice_fields, .help = "the Dice term"},
     {.name = "ce", .type = FIELD_OBJECT, .fields = ce_fields, .help = "the cross-entropy term"},
-    {.name = "optimizers", .type = FIELD_OTHER, .help = "separate_optimizers only"},
+    {.name = "optimizers", .type = FIELD_OTHER, .write = write_optimizers, .applies = has_optimizers, .help = "separate_optimizers only"},
     {.name = "class_weight", .type = FIELD_OTHER, .help = "not built yet"},
     {.name = "method", .type = FIELD_OTHER, .help = "not built yet"},
     {.name = "params", .type = FIELD_OTHER, .help = "not built yet"},
@@ -262,21 +298,7 @@ void loss_spec_read(const json_t *json, int64_t epochs, int64_t steps, struct lo
     read_separate(json, loss, pointer, errors);
 }
 
-json_t *loss_spec_write(const struct loss_spec *loss)
+enum err loss_spec_print(const struct loss_spec *loss, struct buf *to)
 {
-    json_t *json = json_object();
-    json_object_set_new(json, "strategy", json_string(strategies[loss->strategy]));
-    if (loss->strategy == LOSS_SCHEDULED)
-        json_object_set_new(json, "alpha", alpha_write(&loss->alpha));
-    else if (loss->strategy == LOSS_CONSTANT && loss->by_lambda) {
-        json_object_set_new(json, "lambda_dice", json_real(loss->lambda_dice));
-        json_object_set_new(json, "lambda_ce", json_real(loss->lambda_ce));
-    } else if (loss->strategy == LOSS_CONSTANT)
-        json_object_set_new(json, "alpha", json_real(loss->alpha.value[0]));
-    json_t *rest = json_fields_write(loss_fields, loss);
-    json_object_del(rest, "ce"); /* nothing of it is built yet */
-    json_object_update_missing(json, rest);
-    json_decref(rest);
-    if (loss->strategy == LOSS_SEPARATE_OPTIMIZERS) json_object_set_new(json, "optimizers", json_fields_write(separate_fields, loss));
-    return json;
+    return json_fields_print(loss_fields, loss, to);
 }

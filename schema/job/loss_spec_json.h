@@ -14,6 +14,6 @@ const char *optimizer_type_word(enum optimizer_type type);
 /* Reads the block (NULL: the default) for a job of that many epochs and steps, with every refusal of loss.md section 7. */
 void loss_spec_read(const json_t *json, int64_t epochs, int64_t steps_per_epoch, struct loss_spec *loss, const char *pointer,
                     struct err_list *errors);
-/* The block with every default; only the keys of its strategy. New reference. */
-json_t *loss_spec_write(const struct loss_spec *loss);
+/* The block with every default; only the keys of its strategy. */
+enum err loss_spec_print(const struct loss_spec *loss, struct buf *to) MUST_USE;
 #endif

@@ -19,68 +19,98 @@ static const char *dice_formula(const struct loss_spec *loss)
     return formulas[loss->dice.jaccard][loss->dice.squared_pred];
 }
 
-static void add_formulas(json_t *json, const struct loss_spec *loss)
+static enum err add_formulas(struct buf *to, const struct loss_spec *loss)
 {
     static const char *const updates[] = {
         [LOSS_SIMULTANEOUS] = "one forward; both gradients at the same point; then both steps",
         [LOSS_ALTERNATING] = "forward, gradient and step of one loss; a fresh forward on the same batch, then the other",
         [LOSS_ALTERNATING_BATCHES] = "dice_steps batches step Dice, the next ce_steps batches step cross-entropy"};
-    json_t *f = json_object();
-    json_object_set_new(f, "dice", json_string(dice_formula(loss)));
-    json_object_set_new(f, "groups", json_string(loss->dice.batch ? "one group a class over the whole batch; the mean of the groups"
-                                                                  : "one group a class and image; the mean of the groups"));
-    json_object_set_new(f, "symbols", json_string("I = sum p y, Y = sum y over the pixels of a group that are not ignored; nr = smooth_nr, dr = smooth_dr"));
-    json_object_set_new(f, "ce", json_string("mean over the pixels that are not ignored of -log of the probability of the true class"));
-    if (loss->strategy == LOSS_SEPARATE_OPTIMIZERS)
-        json_object_set_new(f, "update", json_string(updates[loss->optimizers.mode]));
-    else
-        json_object_set_new(f, "total", json_string(loss->by_lambda                       ? "lambda_dice Dice + lambda_ce CE"
-                                                    : loss->strategy == LOSS_SCHEDULED ? "alpha(t) Dice + (1 - alpha(t)) CE"
-                                                                                          : "alpha Dice + (1 - alpha) CE"));
-    json_object_set_new(json, "formulas", f);
+    const char *total = loss->by_lambda                    ? "lambda_dice Dice + lambda_ce CE"
+                        : loss->strategy == LOSS_SCHEDULED ? "alpha(t) Dice + (1 - alpha(t)) CE"
+                                                           : "alpha Dice + (1 - alpha) CE";
+    bool separate = loss->strategy == LOSS_SEPARATE_OPTIMIZERS;
+    const char *const pairs[][2] = {
+        {"dice", dice_formula(loss)},
+        {"groups", loss->dice.batch ? "one group a class over the whole batch; the mean of the groups" : "one group a class and image; the mean of the groups"},
+        {"symbols", "I = sum p y, Y = sum y over the pixels of a group that are not ignored; nr = smooth_nr, dr = smooth_dr"},
+        {"ce", "mean over the pixels that are not ignored of -log of the probability of the true class"},
+        {separate ? "update" : "total", separate ? updates[loss->optimizers.mode] : total}};
+    enum err e = json_text_add_key(to, "formulas");
+    if (!e) e = buf_text(to, "{");
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0] && !e; i++) e = json_text_add_pair(to, pairs[i][0], pairs[i][1]);
+    return e ? e : buf_text(to, "}");
+}
+
+static enum err add_item(struct buf *to, const char *text)
+{
+    enum err e = to->data[to->length - 1] == '[' ? OK : buf_text(to, ",");
+    return e ? e : json_text_add_string(to, text, strlen(text));
 }
 
 /* What the same loss is called elsewhere, where that is exact. */
-static json_t *equivalents(const struct loss_spec *loss)
+static enum err add_equivalents(struct buf *to, const struct loss_spec *loss)
 {
-    json_t *list = json_array();
     char text[256], dice[32], ce[32];
     double wd, wc;
     loss_spec_weights(loss, loss->alpha.value[0], &wd, &wc);
     json_text_number(wd, 0, dice);
     json_text_number(wc, 0, ce);
-    if (loss->strategy == LOSS_CONSTANT && loss->dice.empty == LOSS_EMPTY_SMOOTH && loss->ignore_index < 0) {
+    enum err e = json_text_add_key(to, "equivalent");
+    if (!e) e = buf_text(to, "[");
+    if (!e && loss->strategy == LOSS_CONSTANT && loss->dice.empty == LOSS_EMPTY_SMOOTH && loss->ignore_index < 0) {
         err_print(text, sizeof text, "MONAI DiceCELoss(lambda_dice=%s, lambda_ce=%s, batch=%s, squared_pred=%s, jaccard=%s, smooth_nr, smooth_dr, include_background as here)",
                   dice, ce, loss->dice.batch ? "True" : "False", loss->dice.squared_pred ? "True" : "False", loss->dice.jaccard ? "True" : "False");
-        json_array_append_new(list, json_string(text));
+        e = add_item(to, text);
     }
-    if (loss->strategy == LOSS_CONSTANT && loss->dice.batch && !loss->dice.squared_pred && !loss->dice.jaccard && !loss->include_background) {
+    if (!e && loss->strategy == LOSS_CONSTANT && loss->dice.batch && !loss->dice.squared_pred && !loss->dice.jaccard && !loss->include_background) {
         err_print(text, sizeof text, "nnU-Net DC_and_CE_loss(weight_dice=%s, weight_ce=%s) has the same gradient; its Dice is written -D, ours 1 - D", dice, ce);
-        json_array_append_new(list, json_string(text));
+        e = add_item(to, text);
     }
-    if (loss->strategy == LOSS_SCHEDULED && loss->alpha.unit == ALPHA_FRACTION && loss->alpha.count == 2 && loss->alpha.interp == ALPHA_LINEAR &&
+    if (!e && loss->strategy == LOSS_SCHEDULED && loss->alpha.unit == ALPHA_FRACTION && loss->alpha.count == 2 && loss->alpha.interp == ALPHA_LINEAR &&
         loss->alpha.value[0] >= 1 && loss->alpha.value[1] <= 0)
-        json_array_append_new(list, json_string("alpha = 1 - epoch/max_epochs, epoch from 0: the last epoch has 1/max_epochs"));
-    if (loss->strategy == LOSS_SEPARATE_OPTIMIZERS && loss->optimizers.mode == LOSS_SIMULTANEOUS && loss->optimizers.dice.type == OPTIMIZER_SGD &&
+        e = add_item(to, "alpha = 1 - epoch/max_epochs, epoch from 0: the last epoch has 1/max_epochs");
+    if (!e && loss->strategy == LOSS_SEPARATE_OPTIMIZERS && loss->optimizers.mode == LOSS_SIMULTANEOUS && loss->optimizers.dice.type == OPTIMIZER_SGD &&
         loss->optimizers.ce.type == OPTIMIZER_SGD)
-        json_array_append_new(list, json_string("two SGDs of the same momentum equal one SGD on lr_dice Dice + lr_ce CE"));
-    return list;
+        e = add_item(to, "two SGDs of the same momentum equal one SGD on lr_dice Dice + lr_ce CE");
+    return e ? e : buf_text(to, "]");
+}
+
+static enum err add_alpha_by_epoch(struct buf *to, const struct job_spec *spec)
+{
+    enum err e = json_text_add_key(to, "alpha_by_epoch");
+    for (int64_t i = 0; i < spec->training.epochs && i < RESOLVED_EPOCHS_MAX && !e; i++) {
+        e = buf_text(to, i ? "," : "[");
+        if (!e) e = json_text_add_real(to, alpha_at(&spec->loss.alpha, i, spec->training.epochs, i * spec->training.steps_per_epoch));
+    }
+    return e ? e : buf_text(to, "]");
+}
+
+enum err loss_resolved_print(const struct job_spec *spec, struct buf *to)
+{
+    enum err e = loss_spec_print(&spec->loss, to);
+    if (e) return e;
+    to->length--; /* its brace: the object goes on */
+    e = add_formulas(to, &spec->loss);
+    if (!e) e = add_equivalents(to, &spec->loss);
+    if (!e && spec->loss.strategy == LOSS_SCHEDULED) e = add_alpha_by_epoch(to, spec);
+    return e ? e : buf_text(to, "}");
 }
 
 json_t *loss_resolved_write(const struct job_spec *spec)
 {
-    json_t *json = loss_spec_write(&spec->loss);
-    add_formulas(json, &spec->loss);
-    json_object_set_new(json, "equivalent", equivalents(&spec->loss));
-    if (spec->loss.strategy != LOSS_SCHEDULED) return json;
-    json_t *preview = json_array();
-    for (int64_t e = 0; e < spec->training.epochs && e < RESOLVED_EPOCHS_MAX; e++)
-        json_array_append_new(preview, json_real(alpha_at(&spec->loss.alpha, e, spec->training.epochs, e * spec->training.steps_per_epoch)));
-    json_object_set_new(json, "alpha_by_epoch", preview);
-    return json;
+    struct buf text;
+    buf_init(&text, JOB_TEXT_BYTES_MAX);
+    return json_text_take(loss_resolved_print(spec, &text), &text);
 }
 
 /* ---- preview ----------------------------------------------------------------------------------------------- */
+static json_t *keyframes(const struct alpha *a)
+{
+    struct buf text;
+    buf_init(&text, JOB_TEXT_BYTES_MAX);
+    return json_text_take(alpha_print(a, &text), &text);
+}
+
 enum err alpha_preview(const json_t *request, json_t **reply, struct err_list *errors)
 {
     struct ask {
@@ -100,7 +130,7 @@ enum err alpha_preview(const json_t *request, json_t **reply, struct err_list *e
     if (errors->count + errors->dropped > before) return ERR_SPEC;
     json_t *values = json_array();
     for (int64_t e = 0; e < ask.epochs; e++) json_array_append_new(values, json_real(alpha_at(&a, e, ask.epochs, e * ask.steps_per_epoch)));
-    *reply = json_pack("{s:i, s:o, s:o}", "epochs", ask.epochs, "alpha", values, "keyframes", alpha_write(&a));
+    *reply = json_pack("{s:i, s:o, s:o}", "epochs", ask.epochs, "alpha", values, "keyframes", keyframes(&a));
     assert(*reply);
     return OK;
 }
@@ -156,7 +186,7 @@ static json_t *write_common(const struct field *fields, const void *standard)
     for (const struct field *f = fields; f->name; f++) {
         char allowed[256];
         const json_t *value = json_object_get(defaults, f->name);
-        if (!value || !strcmp(f->name, "strategy")) continue;
+        if (!value || f->applies || !strcmp(f->name, "strategy")) continue;
         json_fields_allowed(f, allowed, sizeof allowed);
         json_t *row = json_pack("{s:s, s:O, s:s, s:s}", "name", f->name, "default", value, "allowed", allowed, "help", f->help ? f->help : "");
         if (f->type == FIELD_OBJECT) json_object_set_new(row, "keys", write_common(f->fields, (const char *)standard + f->offset));

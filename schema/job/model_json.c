@@ -19,10 +19,10 @@ static void read_type(const json_t *value, void *to, const char *pointer, struct
     err_print(note->nearest, sizeof note->nearest, "%s", nearest ? nearest : text ? types[0] : "");
 }
 
-static json_t *write_type(const void *from)
+static enum err write_type(const void *from, struct buf *to)
 {
     (void)from;
-    return json_string(types[0]);
+    return json_text_add_string(to, types[0], strlen(types[0]));
 }
 
 /* "batch" is a known norm: its statistics come with the breadth of the core. */
@@ -47,9 +47,10 @@ static void read_norm(const json_t *value, void *to, const char *pointer, struct
     if (nearest) err_print(note->nearest, sizeof note->nearest, "%s", nearest);
 }
 
-static json_t *write_norm(const void *from)
+static enum err write_norm(const void *from, struct buf *to)
 {
-    return json_string(norms[*(const enum model_norm *)from]);
+    const char *word = norms[*(const enum model_norm *)from];
+    return json_text_add_string(to, word, strlen(word));
 }
 
 #define ROW(member_name, field_type, ...) {.name = #member_name, .type = field_type, FIELD_AT(struct model_spec, member_name), __VA_ARGS__}

@@ -11,7 +11,7 @@ echo "date $(date -u +%F) UTC, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 
 echo "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), $(cc --version | head -1), SQLite $(pkg-config --modversion sqlite3), libmicrohttpd $(pkg-config --modversion libmicrohttpd)"
 echo
 echo "== durable submits (every reply leaves after its fsync)"
-(cd "$work" && "$bin/bench_store" && "$bin/bench_submit")
+(cd "$work" && "$bin/bench_store" && ROUNDS=$rounds "$bin/bench_submit")
 
 python=
 for candidate in "${TANDEM_PYTHON:-}" /usr/bin/python3 python3; do

@@ -67,12 +67,13 @@ void test_json_fields_fill_defaults_and_write_what_they_read(void)
     buf_init(&text, 4096);
     read_text("{\"list\": [3, 4], \"real\": 0, \"inner\": {\"rate\": 1e-5}, \"clip\": null, \"colour\": \"green\", \"wide\": 9007199254740993}");
     CHECK_INT(errors.count, 0);
-    json_t *json = json_fields_write(fields, &sample);
-    CHECK_INT(json_text_write(json, &text), OK);
+    CHECK_INT(json_fields_print(fields, &sample, &text), OK);
     CHECK_TEXT(text.data, "{\"flag\":true,\"whole\":2,\"wide\":9007199254740993,\"real\":0.0,\"clip\":null,\"text\":\"hi\","
                           "\"colour\":\"green\",\"list\":[3,4],\"inner\":{\"rate\":1e-05}}");
+    json_t *json = json_fields_write(fields, &sample), *same = json_text_take(OK, &text);
+    CHECK(json_equal(json, same));
     json_decref(json);
-    buf_free(&text);
+    json_decref(same);
 }
 
 void test_json_fields_say_what_is_wrong_and_what_is_allowed(void)
@@ -131,6 +132,44 @@ void test_json_text_writes_the_shortest_number_that_reads_back(void)
         json_text_number(cases[i].x, 1, text);
         CHECK_TEXT(text, cases[i].text);
         CHECK(strtod(text, NULL) == cases[i].x);
+    }
+}
+
+/* What printf and strtod find, which is what the digits are defined by. */
+static void by_the_book(double x, char text[32])
+{
+    int digits = 15;
+    do snprintf(text, 32, "%.*g", digits, x);
+    while (strtod(text, NULL) != x && ++digits <= 17);
+}
+
+static void same_digits(double x)
+{
+    char got[32], want[32];
+    json_text_number(x, 0, got);
+    by_the_book(x, want);
+    if (strcmp(got, want)) check_fail(__FILE__, __LINE__, "%a: got %s, want %s", x, got, want);
+}
+
+void test_json_text_finds_the_digits_that_printf_would(void)
+{
+    uint64_t state = 88172645463325252u;
+    for (int i = 0; i < 20000; i++) {
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+        double unit = (double)(state >> 11) * 0x1p-53, any = pow(10, 20 * unit - 7);
+        double rounded = round(unit * 1e6) / 1e6;
+        same_digits(unit);
+        same_digits(-any);
+        same_digits(rounded);
+        same_digits(nextafter(rounded, 1));
+        same_digits((double)(state % 1000000) * ldexp(1, -(int)(state >> 59)));
+        same_digits(9 + i * 0x1p-16); /* 17 digits, the last one a 5: ties */
+    }
+    for (int n = -70; n < 70; n++) {
+        double power = n % 2 ? ldexp(1, n / 2) : pow(10, n / 2);
+        same_digits(power);
+        same_digits(nextafter(power, 0));
+        same_digits(nextafter(power, HUGE_VAL));
     }
 }
 
