@@ -23,11 +23,12 @@ static void open_batch(struct batch *batch)
 
 bool batch_takes(const struct batch *batch, const json_t *series)
 {
-    size_t i;
+    size_t i, names = json_array_size(batch->items);
     const json_t *one;
     json_array_foreach(series, i, one) {
         const char *name = json_string_value(json_object_get(one, "name"));
         const json_t *there = name ? json_object_get(batch->by_name, name) : NULL;
+        if (!there && batch->items && ++names > METRIC_SERIES_MAX) return false;
         if (!there) continue;
         const json_t *have = json_object_get(there, "steps");
         json_int_t last = json_integer_value(json_array_get(have, json_array_size(have) - 1));

@@ -13,7 +13,7 @@ struct batch {
     int count;          /* points or lines */
     int64_t opened_ms;  /* clock_mono_ms of the first */
 };
-/* Whether all of a metric event's series may join: a batch names a series once and its steps rise. */
+/* Whether all of a metric event's series may join: a batch names a series once, its steps rise, and it has at most METRIC_SERIES_MAX. */
 bool batch_takes(const struct batch *batch, const json_t *series);
 /* Checks the form of contract.md section 5 (ERR_SPEC; nothing is added then), copies the columns. */
 enum err batch_add_series(struct batch *batch, const json_t *series, struct err_note *note) MUST_USE;

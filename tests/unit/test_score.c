@@ -15,19 +15,19 @@ void test_score_pooled_and_per_image_differ_as_counted_by_hand(void)
     }
     CHECK_INT(images[0].ignored, 1);
     struct score s;
-    score_of(images, 2, -1, &s);
-    CHECK_NEAR(s.dice[1], 2.0 * 4 / (7 + 5), 1e-15);
-    CHECK_NEAR(s.iou[1], 4.0 / 8, 1e-15);
-    CHECK_NEAR(s.dice_image[1], (6.0 / 8 + 2.0 / 4) / 2, 1e-15);
-    CHECK_NEAR(s.iou_image[1], (3.0 / 5 + 1.0 / 3) / 2, 1e-15);
-    CHECK_NEAR(s.dice[2], 2.0 / 3, 1e-15);
-    CHECK_NEAR(s.dice_image[2], 2.0 / 3, 1e-15); /* image 0 has none of class 2 and says nothing about it */
-    CHECK_INT(s.images_empty[2], 1);
-    CHECK(isnan(s.dice[3]) && isnan(s.dice_image[3]));
-    CHECK_INT(s.images_empty[3], 2);
-    CHECK_NEAR(s.dice_mean, (8.0 / 12 + 2.0 / 3) / 2, 1e-15); /* class 3 is nowhere, class 0 is not foreground */
-    CHECK_NEAR(s.dice_image_mean, (0.75 + (0.5 + 2.0 / 3) / 2) / 2, 1e-15);
-    CHECK_NEAR(s.dice[0], 2.0 * 5 / (8 + 7), 1e-15);
+    score_of(images, 2, -1, false, &s);
+    CHECK_NEAR(s.pooled[SCORE_DICE][1], 2.0 * 4 / (7 + 5), 1e-15);
+    CHECK_NEAR(s.pooled[SCORE_IOU][1], 4.0 / 8, 1e-15);
+    CHECK_NEAR(s.image[SCORE_DICE][1], (6.0 / 8 + 2.0 / 4) / 2, 1e-15);
+    CHECK_NEAR(s.image[SCORE_IOU][1], (3.0 / 5 + 1.0 / 3) / 2, 1e-15);
+    CHECK_NEAR(s.pooled[SCORE_DICE][2], 2.0 / 3, 1e-15);
+    CHECK_NEAR(s.image[SCORE_DICE][2], 2.0 / 3, 1e-15); /* image 0 has none of class 2 and says nothing about it */
+    CHECK_INT(s.both_empty[2], 1);
+    CHECK(isnan(s.pooled[SCORE_DICE][3]) && isnan(s.image[SCORE_DICE][3]));
+    CHECK_INT(s.both_empty[3], 2);
+    CHECK_NEAR(s.pooled_mean[SCORE_DICE], (8.0 / 12 + 2.0 / 3) / 2, 1e-15); /* class 3 is nowhere, class 0 is not foreground */
+    CHECK_NEAR(s.image_mean[SCORE_DICE], (0.75 + (0.5 + 2.0 / 3) / 2) / 2, 1e-15);
+    CHECK_NEAR(s.pooled[SCORE_DICE][0], 2.0 * 5 / (8 + 7), 1e-15);
 }
 
 void test_score_leaves_the_ignored_class_out_everywhere(void)
@@ -37,10 +37,10 @@ void test_score_leaves_the_ignored_class_out_everywhere(void)
     confusion_start(&image, 3);
     confusion_add(&image, guess, truth, 6, 2);
     struct score s;
-    score_of(&image, 1, 2, &s);
+    score_of(&image, 1, 2, false, &s);
     CHECK_INT(image.ignored, 3);
-    CHECK_NEAR(s.dice[1], 2.0 / 3, 1e-15);
-    CHECK_NEAR(s.dice_mean, 2.0 / 3, 1e-15); /* class 2 would have scored 0 */
+    CHECK_NEAR(s.pooled[SCORE_DICE][1], 2.0 / 3, 1e-15);
+    CHECK_NEAR(s.pooled_mean[SCORE_DICE], 2.0 / 3, 1e-15); /* class 2 would have scored 0 */
 }
 
 void test_score_of_an_image_without_foreground_is_counted_not_averaged(void)
@@ -52,8 +52,8 @@ void test_score_of_an_image_without_foreground_is_counted_not_averaged(void)
         confusion_add(&images[i], guess[i], truth[i], 4, -1);
     }
     struct score s;
-    score_of(images, 2, -1, &s);
+    score_of(images, 2, -1, false, &s);
     CHECK_INT(s.images_without_foreground, 1);
-    CHECK_NEAR(s.dice_image_mean, 2.0 / 3, 1e-15);
+    CHECK_NEAR(s.image_mean[SCORE_DICE], 2.0 / 3, 1e-15);
     CHECK_INT(s.images, 2);
 }

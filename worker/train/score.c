@@ -1,8 +1,7 @@
-/* score: Dice and IoU of class maps, class by class: pooled over a data set, and as the mean over its images. */
+/* score: overlap of class maps, class by class: pooled over a data set, and as the mean over its images. */
 #include "worker/train/score.h"
 #include <assert.h>
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 #include "worker/train/loss.h"
 
@@ -49,13 +48,20 @@ double score_iou(const struct score_counts *c)
     return any ? (double)c->both / (double)any : NAN;
 }
 
-/* A mean that leaves NaN out; NaN of nothing. */
-struct mean {
-    double sum;
-    uint64_t count;
-};
+double score_precision(const struct score_counts *c)
+{
+    return c->predicted ? (double)c->both / (double)c->predicted : c->truth ? 0 : NAN;
+}
 
-static void mean_add(struct mean *m, double value)
+double score_recall(const struct score_counts *c)
+{
+    return c->truth ? (double)c->both / (double)c->truth : c->predicted ? 0 : NAN;
+}
+
+static double (*const overlap_of[SCORE_OVERLAPS])(const struct score_counts *) = {
+    [SCORE_DICE] = score_dice, [SCORE_IOU] = score_iou, [SCORE_PRECISION] = score_precision, [SCORE_RECALL] = score_recall};
+
+void score_mean_add(struct score_mean *m, double value)
 {
     if (isnan(value))
         return;
@@ -63,59 +69,77 @@ static void mean_add(struct mean *m, double value)
     m->count++;
 }
 
-static double mean_of(const struct mean *m)
+double score_mean_of(const struct score_mean *m)
 {
     return m->count ? m->sum / (double)m->count : NAN;
 }
 
-static void score_class(const struct confusion *images, size_t count, const struct confusion *pool, int k, struct score *score)
+static void count_empty(const struct score_counts *c, int k, struct score *score)
 {
-    struct mean dice = {0}, iou = {0};
-    for (size_t i = 0; i < count; i++) {
-        double d = score_dice(&images[i].of[k]);
-        score->images_empty[k] += isnan(d) ? 1u : 0u;
-        mean_add(&dice, d);
-        mean_add(&iou, score_iou(&images[i].of[k]));
+    score->both_empty[k] += !c->truth && !c->predicted;
+    score->truth_empty[k] += !c->truth && c->predicted;
+    score->predicted_empty[k] += c->truth && !c->predicted;
+}
+
+/* The value of one class of one image under the policy for empty ones. */
+static double of_image(const struct score_counts *c, int measure, bool empty_is_one)
+{
+    double value = overlap_of[measure](c);
+    return isnan(value) && empty_is_one ? 1 : value;
+}
+
+static void score_class(const struct confusion *images, size_t count, const struct confusion *pool, int k, bool empty_is_one, struct score *score)
+{
+    for (size_t i = 0; i < count; i++)
+        count_empty(&images[i].of[k], k, score);
+    for (int m = 0; m < SCORE_OVERLAPS; m++) {
+        struct score_mean mean = {0};
+        for (size_t i = 0; i < count; i++)
+            score_mean_add(&mean, of_image(&images[i].of[k], m, empty_is_one));
+        score->pooled[m][k] = overlap_of[m](&pool->of[k]);
+        score->image[m][k] = score_mean_of(&mean);
     }
-    score->dice[k] = score_dice(&pool->of[k]);
-    score->iou[k] = score_iou(&pool->of[k]);
-    score->dice_image[k] = mean_of(&dice);
-    score->iou_image[k] = mean_of(&iou);
 }
 
 /* The mean over the foreground classes of one confusion. */
-static void foreground(const struct confusion *c, int ignore_index, double *dice_mean, double *iou_mean)
+static double foreground(const struct confusion *c, int ignore_index, int measure, bool empty_is_one)
 {
-    struct mean dice = {0}, iou = {0};
-    for (int k = 1; k < c->classes; k++) {
-        if (k == ignore_index)
-            continue;
-        mean_add(&dice, score_dice(&c->of[k]));
-        mean_add(&iou, score_iou(&c->of[k]));
-    }
-    *dice_mean = mean_of(&dice);
-    *iou_mean = mean_of(&iou);
+    struct score_mean mean = {0};
+    for (int k = 1; k < c->classes; k++)
+        if (k != ignore_index)
+            score_mean_add(&mean, of_image(&c->of[k], measure, empty_is_one));
+    return score_mean_of(&mean);
 }
 
-void score_of(const struct confusion *images, size_t count, int ignore_index, struct score *score)
+static void clear(struct score *score)
 {
     memset(score, 0, sizeof *score);
+    score->ece_foreground = NAN;
+    for (int m = 0; m < SCORE_MEASURES; m++) {
+        score->pooled_mean[m] = score->image_mean[m] = NAN;
+        for (int k = 0; k < SCORE_CLASSES_MAX; k++)
+            score->pooled[m][k] = score->image[m][k] = NAN;
+    }
+}
+
+void score_of(const struct confusion *images, size_t count, int ignore_index, bool empty_is_one, struct score *score)
+{
     struct confusion pool;
+    clear(score);
     confusion_start(&pool, count ? images[0].classes : 1);
-    struct mean dice = {0}, iou = {0};
     for (size_t i = 0; i < count; i++) {
-        double d, u;
         confusion_merge(&pool, &images[i]);
-        foreground(&images[i], ignore_index, &d, &u);
-        score->images_without_foreground += isnan(d) ? 1u : 0u;
-        mean_add(&dice, d);
-        mean_add(&iou, u);
+        score->images_without_foreground += isnan(foreground(&images[i], ignore_index, SCORE_DICE, false)) ? 1u : 0u;
     }
     score->classes = pool.classes;
     score->images = count;
     for (int k = 0; k < pool.classes; k++)
-        score_class(images, count, &pool, k, score);
-    foreground(&pool, ignore_index, &score->dice_mean, &score->iou_mean);
-    score->dice_image_mean = mean_of(&dice);
-    score->iou_image_mean = mean_of(&iou);
+        score_class(images, count, &pool, k, empty_is_one, score);
+    for (int m = 0; m < SCORE_OVERLAPS; m++) {
+        struct score_mean mean = {0};
+        for (size_t i = 0; i < count; i++)
+            score_mean_add(&mean, foreground(&images[i], ignore_index, m, empty_is_one));
+        score->pooled_mean[m] = foreground(&pool, ignore_index, m, false);
+        score->image_mean[m] = score_mean_of(&mean);
+    }
 }

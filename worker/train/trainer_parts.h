@@ -11,10 +11,11 @@
 
 /* Step series: what a step may report. Epoch series are the history's columns. */
 enum step_series { STEP_TOTAL, STEP_DICE, STEP_CE, STEP_ALPHA, STEP_LR, STEP_LR_OTHER, STEP_SERIES };
-enum { SERIES_NAME_MAX_BYTES = 40, STEPS_HELD_MAX = 64, COLUMNS_MAX = 16 + 4 * SCORE_CLASSES_MAX };
+enum { SERIES_NAME_MAX_BYTES = 40, STEPS_HELD_MAX = 64, VAL_KINDS = 15, VAL_COUNTS = 3,
+       COLUMNS_MAX = 32 + (VAL_KINDS + VAL_COUNTS) * SCORE_CLASSES_MAX };
 /* Epoch columns before those of the classes. */
 enum epoch_column { EPOCH_TOTAL, EPOCH_DICE, EPOCH_CE, EPOCH_ALPHA, EPOCH_LR, EPOCH_LR_OTHER, EPOCH_SKIPPED, EPOCH_GROUPS_LEFT,
-                    VAL_DICE, VAL_IOU, VAL_DICE_IMAGE, VAL_IOU_IMAGE, VAL_EMPTY, EPOCH_FIXED };
+                    VAL_FIRST, VAL_DICE = VAL_FIRST, VAL_EMPTY = VAL_FIRST + VAL_KINDS, VAL_ECE_FOREGROUND, EPOCH_FIXED };
 
 /* Sums over the steps of the epoch that is under way; doubles only, saved as they are. */
 struct epoch_sums {

@@ -5,6 +5,7 @@
 #include "schema/base/clock.h"
 #include "worker/train/trainer_parts.h"
 
+enum { SERIES_TOLD_MAX = 100 };
 static const double flush_s = 1; /* how long the values of a step may wait to be told */
 static const char *const step_names[STEP_SERIES] = {"loss/total", "loss/dice", "loss/ce", "alpha", "lr", "lr/ce"};
 
@@ -89,14 +90,27 @@ void trainer_tell_progress(const struct trainer *t, const struct step_report *re
     t->c.calls.progress(t->c.calls.context, &p);
 }
 
-void trainer_tell_epoch(const struct trainer *t, const double *row)
+/* In pieces: many classes make more series than one batch of metrics may hold (METRIC_SERIES_MAX in schema/job/metric.h). */
+static void tell_columns(const struct trainer *t, const double *row)
 {
-    struct trainer_point points[COLUMNS_MAX + 4];
+    struct trainer_point points[SERIES_TOLD_MAX];
     size_t n = 0;
-    double now = trainer_now_s(), train = t->clock.epoch_train;
-    for (int i = 0; i < t->columns; i++)
+    for (int i = 0; i < t->columns && t->c.calls.points; i++) {
         if (!isnan(row[i]))
             points[n++] = (struct trainer_point){.name = t->name_of[i], .by_epoch = true, .step = t->epoch, .value = row[i]};
+        if (n == SERIES_TOLD_MAX || (n && i + 1 == t->columns)) {
+            t->c.calls.points(t->c.calls.context, points, n);
+            n = 0;
+        }
+    }
+}
+
+void trainer_tell_epoch(const struct trainer *t, const double *row)
+{
+    struct trainer_point points[3];
+    size_t n = 0;
+    double now = trainer_now_s(), train = t->clock.epoch_train;
+    tell_columns(t, row);
     points[n++] = (struct trainer_point){.name = "time/epoch_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = now - t->clock.epoch_began};
     if (train > 0)
         points[n++] = (struct trainer_point){.name = "time/images_per_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = (double)t->clock.epoch_images / train};

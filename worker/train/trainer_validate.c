@@ -9,44 +9,72 @@
 static const char *const fixed_names[EPOCH_FIXED] = {
     [EPOCH_TOTAL] = "epoch/loss/total", [EPOCH_DICE] = "epoch/loss/dice", [EPOCH_CE] = "epoch/loss/ce", [EPOCH_ALPHA] = "epoch/alpha",
     [EPOCH_LR] = "epoch/lr", [EPOCH_LR_OTHER] = "epoch/lr/ce", [EPOCH_SKIPPED] = "epoch/steps_skipped",
-    [EPOCH_GROUPS_LEFT] = "epoch/dice_groups_left_out", [VAL_DICE] = "val/dice",
-    [VAL_IOU] = "val/iou", [VAL_DICE_IMAGE] = "val/dice_image", [VAL_IOU_IMAGE] = "val/iou_image", [VAL_EMPTY] = "val/images_without_foreground",
+    [EPOCH_GROUPS_LEFT] = "epoch/dice_groups_left_out", [VAL_EMPTY] = "val/images_without_foreground", [VAL_ECE_FOREGROUND] = "val/ece_foreground",
 };
-/* then each of these of every class: val/dice/0, val/dice/1 ... val/iou/0 ... */
-static const enum epoch_column by_class[] = {VAL_DICE, VAL_IOU, VAL_DICE_IMAGE, VAL_IOU_IMAGE};
-enum { CLASS_COLUMNS = sizeof by_class / sizeof *by_class };
+/* One column for the foreground, from VAL_FIRST on in this order, and behind all fixed columns one for each class: val/dice/0,
+   val/dice/1 ... val/iou/0 ...
+   To add a score: its measure in score.h, a row here (VAL_KINDS counts them), its line in README.md. */
+static const struct {
+    const char *name;
+    enum score_measure measure;
+    bool pooled;    /* else the mean over images */
+    bool monitored; /* may be what makes a checkpoint the best */
+} kinds[VAL_KINDS] = {
+    {"val/dice", SCORE_DICE, true, true}, {"val/iou", SCORE_IOU, true, true}, {"val/dice_image", SCORE_DICE, false, true}, {"val/iou_image", SCORE_IOU, false, true},
+    {"val/precision", SCORE_PRECISION, true, false}, {"val/recall", SCORE_RECALL, true, false},
+    {"val/precision_image", SCORE_PRECISION, false, false}, {"val/recall_image", SCORE_RECALL, false, false},
+    {"val/nsd", SCORE_NSD, false, false}, {"val/hd95", SCORE_HD95, false, false}, {"val/assd", SCORE_ASSD, false, false},
+    {"val/ece", SCORE_ECE, true, false}, {"val/ece_image", SCORE_ECE, false, false}, {"val/brier", SCORE_BRIER, true, false}, {"val/brier_image", SCORE_BRIER, false, false},
+};
+/* How many images say nothing or everything about a class; a class of which none does has no value. */
+static const char *const count_names[VAL_COUNTS] = {"val/images_both_empty", "val/images_truth_empty", "val/images_predicted_empty"};
+
+static void name_column(struct trainer *t, const char *name, int of_class, bool monitored)
+{
+    char *to = t->names[t->columns];
+    if (of_class < 0)
+        snprintf(to, SERIES_NAME_MAX_BYTES, "%s", name);
+    else
+        snprintf(to, SERIES_NAME_MAX_BYTES, "%s/%d", name, of_class);
+    t->name_of[t->columns] = to;
+    if (monitored && !strcmp(to, t->spec->validation.monitor))
+        t->monitor = t->columns;
+    t->columns++;
+}
 
 void trainer_name_columns(struct trainer *t)
 {
     int classes = (int)t->c.set->num_classes;
-    for (int i = 0; i < EPOCH_FIXED; i++)
-        snprintf(t->names[i], sizeof t->names[i], "%s", fixed_names[i]);
-    if (t->optimizers > 1)
-        snprintf(t->names[EPOCH_LR], sizeof t->names[EPOCH_LR], "epoch/lr/dice");
-    t->columns = EPOCH_FIXED;
-    for (int kind = 0; kind < CLASS_COLUMNS; kind++)
-        for (int k = 0; k < classes; k++)
-            snprintf(t->names[t->columns++], SERIES_NAME_MAX_BYTES, "%s/%d", fixed_names[by_class[kind]], k);
+    t->columns = 0;
     t->monitor = -1;
-    for (int i = 0; i < t->columns; i++) {
-        t->name_of[i] = t->names[i];
-        if (i >= VAL_DICE && i != VAL_EMPTY && !strcmp(t->names[i], t->spec->validation.monitor))
-            t->monitor = i;
+    for (int i = 0; i < EPOCH_FIXED; i++) {
+        bool val = i >= VAL_FIRST && i < VAL_FIRST + VAL_KINDS;
+        const char *name = val ? kinds[i - VAL_FIRST].name : i == EPOCH_LR && t->optimizers > 1 ? "epoch/lr/dice" : fixed_names[i];
+        name_column(t, name, -1, val && kinds[i - VAL_FIRST].monitored);
     }
+    for (int kind = 0; kind < VAL_KINDS; kind++)
+        for (int k = 0; k < classes; k++)
+            name_column(t, kinds[kind].name, k, kinds[kind].monitored);
+    for (int kind = 0; kind < VAL_COUNTS; kind++)
+        for (int k = 0; k < classes; k++)
+            name_column(t, count_names[kind], k, false);
 }
 
 static void fill_row(const struct trainer *t, const struct score *s, double *row)
 {
     int classes = (int)t->c.set->num_classes;
-    const double *of_class[CLASS_COLUMNS] = {s->dice, s->iou, s->dice_image, s->iou_image};
-    row[VAL_DICE] = s->dice_mean;
-    row[VAL_IOU] = s->iou_mean;
-    row[VAL_DICE_IMAGE] = s->dice_image_mean;
-    row[VAL_IOU_IMAGE] = s->iou_image_mean;
+    const uint64_t *counts[VAL_COUNTS] = {s->both_empty, s->truth_empty, s->predicted_empty};
+    double *of_class = row + EPOCH_FIXED, *of_counts = of_class + VAL_KINDS * classes;
     row[VAL_EMPTY] = (double)s->images_without_foreground;
-    for (int kind = 0; kind < CLASS_COLUMNS; kind++)
+    row[VAL_ECE_FOREGROUND] = s->ece_foreground;
+    for (int kind = 0; kind < VAL_KINDS; kind++) {
+        enum score_measure m = kinds[kind].measure;
+        row[VAL_FIRST + kind] = kinds[kind].pooled ? s->pooled_mean[m] : s->image_mean[m];
+        memcpy(of_class + kind * classes, kinds[kind].pooled ? s->pooled[m] : s->image[m], (size_t)classes * sizeof *row);
+    }
+    for (int kind = 0; kind < VAL_COUNTS; kind++)
         for (int k = 0; k < classes; k++)
-            row[EPOCH_FIXED + kind * classes + k] = of_class[kind][k];
+            of_counts[kind * classes + k] = counts[kind][k] ? (double)counts[kind][k] : NAN;
 }
 
 static void count_image(void *context, size_t index, const float *probabilities, const uint8_t *classes)
@@ -92,7 +120,7 @@ enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct 
         e = predict_set(t->predictor, val->images, val->count, &calls, stopped, note);
     if (e || *stopped)
         return e;
-    score_of(t->confusions, val->count, t->spec->loss.ignore_index, &score);
+    score_of(t->confusions, val->count, t->spec->loss.ignore_index, false, &score);
     fill_row(t, &score, row);
     return OK;
 }
