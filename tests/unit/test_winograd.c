@@ -134,6 +134,41 @@ static void compare_backward_data(struct rig *r)
     pair_free(&d_x);
 }
 
+/* ---- weight gradients ----------------------------------------------------------------------------------- */
+/* Of one or two gradients of the same outputs; the second is the first one's samples in the other order. */
+static void compare_backward_weights(struct rig *r, int cotangents)
+{
+    size_t apart = (size_t)r->samples * r->out_stride;
+    struct guarded d_out = guarded_new(2 * apart), d_w[2], d_bias[2];
+    float *w[2], *b[2];
+    for (int c = 0; c < 2; c++) {
+        d_w[c] = guarded_new(r->w.count), d_bias[c] = guarded_new(r->bias.count);
+        w[c] = d_w[c].at, b[c] = d_bias[c].at;
+        for (int n = 0; n < r->samples; n++) {
+            const float *from = r->d_y[c ? r->samples - 1 - n : n].f;
+            memcpy(d_out.at + (size_t)c * apart + (size_t)n * r->out_stride, from, r->out_count * sizeof(float));
+        }
+    }
+    r->simd->winograd_backward_weights(&r->s, r->samples, cotangents, r->in_stride, r->in.at, r->out_stride, d_out.at, apart, w, b, r->scratch.at);
+    check_guard("backward weights scratch", r->scratch, 0, 0, 0);
+    for (int c = 0; c < 2; c++) {
+        struct pair sum = pair_empty(r->w.count), sum_bias = pair_empty(r->bias.count), one = pair_empty(r->w.count), one_bias = pair_empty(r->bias.count);
+        for (int n = 0; n < r->samples; n++) {
+            r->law->conv_backward_weights(r->conv, 0, NULL, r->x[n].d, r->d_y[c ? r->samples - 1 - n : n].d, one.d, one_bias.d);
+            for (size_t i = 0; i < one.count; i++) sum.d[i] += one.d[i];
+            for (size_t i = 0; i < one_bias.count; i++) sum_bias.d[i] += one_bias.d[i];
+        }
+        check_guard("backward weights", d_w[c], c < cotangents ? r->w.count : 0, r->w.count, 1);
+        check_guard("backward bias", d_bias[c], c < cotangents ? r->bias.count : 0, r->bias.count, 1);
+        if (c < cotangents) {
+            check_error("backward weights", &r->s, w[c], sum.d, sum.count, 1e-5);
+            check_error("backward bias", &r->s, b[c], sum_bias.d, sum_bias.count, 1e-6);
+        }
+        pair_free(&sum), pair_free(&sum_bias), pair_free(&one), pair_free(&one_bias), free(d_w[c].all), free(d_bias[c].all);
+    }
+    free(d_out.all);
+}
+
 /* Rows, columns, parts, channels in and out, samples: every remainder by the tile of 4, borders only, a block of tiles that
    ends inside a sample, channels that fill half a panel or no block. */
 static const int shapes[][6] = {
@@ -161,5 +196,19 @@ static void compare_both_ways(const struct backend *fast, const struct backend *
 void test_winograd_forward_and_backward_data_agree_with_the_law(void)
 {
     at_each_level(true, compare_both_ways);
+}
+
+static void compare_weights(const struct backend *fast, const struct backend *law)
+{
+    for (int i = 0; i < SHAPES; i++) {
+        struct rig r = rig_of(fast, law, i);
+        compare_backward_weights(&r, 1 + i % 2);
+        rig_free(&r);
+    }
+}
+
+void test_winograd_weight_gradients_agree_with_the_law(void)
+{
+    at_each_level(true, compare_weights);
 }
 #endif

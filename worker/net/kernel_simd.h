@@ -36,6 +36,9 @@ struct kernel_simd {
                              size_t out_stride, float *out, float *scratch);
     void (*winograd_backward_data)(const struct conv_shape *s, int samples, size_t out_stride, const float *d_out, const float *prepared,
                                    size_t in_stride, float *d_in, float *scratch);
+    /* Sums over the samples, overwrites d_w[] and d_bias[] (or NULL). cotangents: 1 or 2 gradients of the same outputs. */
+    void (*winograd_backward_weights)(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in, size_t out_stride,
+                                      const float *d_out, size_t cotangent_stride, float *const d_w[], float *const d_bias[], float *scratch);
 };
 extern const struct kernel_simd kernel_simd_v2, kernel_simd_v3, kernel_simd_v4;
 #endif

@@ -151,11 +151,11 @@ static void winograd_write(const struct winograd_pass *p, int first, int count, 
 }
 
 /* ---- forward, backward data ----------------------------------------------------------------------------- */
-static size_t winograd_scratch_count(const struct conv_shape *s, int samples)
+/* Floats of a block of tiles, of inputs and outputs. */
+static size_t winograd_tiles_count(const struct winograd_pass *p, int samples)
 {
-    struct winograd_pass p = winograd_pass_of(s, false);
-    int tiles = winograd_block_tiles(p.ins, p.outs, samples * p.tiles);
-    return WINO_ALL * (winograd_apart(tiles, p.ins) + winograd_apart(tiles, p.outs));
+    int tiles = winograd_block_tiles(p->ins, p->outs, samples * p->tiles);
+    return WINO_ALL * (winograd_apart(tiles, p->ins) + winograd_apart(tiles, p->outs));
 }
 
 static void winograd_run(const struct winograd_pass *p, int samples, size_t in_stride, const float *in, const float *prepared, const float *bias,
