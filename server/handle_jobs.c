@@ -193,7 +193,7 @@ void handle_job_list(struct http_request *r)
     int64_t limit, cursor;
     if (!handle_query(r, "limit", 1, 500, 50, &limit) || !handle_query(r, "cursor", 1, INT64_MAX, 0, &cursor)) return;
     struct queue_list list = {.states = http_query(r, "state"), .project = http_query(r, "project"), .tag = http_query(r, "tag"),
-                              .strategy = http_query(r, "strategy"), .name = http_query(r, "name"),
+                              .strategy = http_query(r, "strategy"), .name = http_query(r, "name"), .sweep = http_query(r, "sweep"),
                               .limit = (int)limit, .cursor = cursor};
     handle_posted(r, queue_list(handle_app(r)->queue, &list, handle_done_200, r));
 }

@@ -152,8 +152,14 @@ struct heartbeat {
     char lease_token[HANDLE_LEASE_TOKEN_BYTES], phase[16], topic[TOPIC_BYTES];
     int64_t epoch, epochs, step;
     double eta_s;
+    char *kernels;
     struct queue_heartbeat args; /* points into the rest */
 };
+static void free_heartbeat(void *state)
+{
+    free(((struct heartbeat *)state)->kernels);
+    free(state);
+}
 static bool phase_fits(const char *text)
 {
     return job_phase_of_word(text) > 0;
@@ -165,6 +171,7 @@ static const struct field heartbeat_fields[] = {
     {.name = "epoch", .type = FIELD_INT64, FIELD_AT(struct heartbeat, epoch), .min = 0, .max = 9e15, .standard = -1},
     {.name = "epochs", .type = FIELD_INT64, FIELD_AT(struct heartbeat, epochs), .min = 0, .max = 9e15, .standard = -1},
     {.name = "step", .type = FIELD_INT64, FIELD_AT(struct heartbeat, step), .min = 0, .max = 9e15, .standard = -1},
+    {.name = "kernels", .type = FIELD_OTHER, .help = "what this job trains with, once: its sweep shares it"},
     {.name = "eta_s", .type = FIELD_REAL, FIELD_AT(struct heartbeat, eta_s), .min = 0, .max = 1e12, .nullable = true, .null_value = -1, .standard = -1},
     {0},
 };
@@ -204,20 +211,35 @@ static void beat(void *context, struct queue_reply *reply)
     handle_done_200(r, reply);
 }
 
+static bool read_heartbeat(struct http_request *r, struct heartbeat *h)
+{
+    json_t *json = NULL;
+    struct err_list errors = {0};
+    if (!handle_read(r, heartbeat_fields, false, h, &json)) return false;
+    const json_t *kernels = json_object_get(json, "kernels");
+    bool fits = !kernels || json_is_null(kernels) || json_is_object(kernels);
+    if (fits) h->kernels = handle_text_of(json, "kernels");
+    else json_fields_refuse(&errors, ERR_TYPE, "/kernels", kernels, "an object", "");
+    json_decref(json);
+    if (!fits) handle_refuse_all(r, &errors);
+    return fits;
+}
+
 void handle_attempt_heartbeat(struct http_request *r)
 {
     struct app *app = handle_app(r);
     int64_t wait_s;
     if (!handle_wait_s(r, &wait_s)) return;
     struct heartbeat *h = must_calloc(1, sizeof *h);
-    http_set_state(r, h, free);
-    if (!handle_read(r, heartbeat_fields, false, h, NULL)) return;
+    http_set_state(r, h, free_heartbeat);
+    if (!read_heartbeat(r, h)) return;
     if (!handle_lease(r, h->lease_token, &h->args.lease)) return;
     h->args.phase = *h->phase ? h->phase : NULL;
     h->args.epoch = h->epoch;
     h->args.epochs = h->epochs;
     h->args.step = h->step;
     h->args.eta_s = h->eta_s;
+    h->args.kernels_json = h->kernels;
     int64_t due_ms = queue_heartbeat_ms(app->queue);
     h->until_mono_ms = clock_mono_ms() + (wait_s * 1000 < due_ms ? wait_s * 1000 : due_ms);
     app_command_topic(h->args.lease.job_id, h->topic);

@@ -79,6 +79,7 @@ enum err queue_get(struct queue *q, const char *job_id, queue_done *done, void *
 struct queue_list {
     const char *states;   /* "running,queued"; may be NULL: all. An unknown word: ERR_BAD_REQUEST */
     const char *project, *tag, *strategy, *name; /* exact; name: a part of it; may be NULL */
+    const char *sweep;    /* id; may be NULL. Unknown: ERR_NOT_FOUND */
     int limit;            /* 1..500 */
     int64_t cursor;       /* 0 = newest first, then reply->next */
 };
@@ -163,6 +164,7 @@ struct queue_heartbeat {
     const char *phase;     /* NULL = absent, as it was */
     int64_t epoch, epochs, step; /* -1 = absent */
     double eta_s;          /* negative = absent */
+    const char *kernels_json; /* what this job trains with, told once it is chosen: its sweep shares it. NULL = absent */
 };
 /* {"lease_ms", "command", "deadline_ms"}; idle when the command is none. */
 enum err queue_heartbeat(struct queue *q, const struct queue_heartbeat *args, queue_done *done, void *context) MUST_USE;

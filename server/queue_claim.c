@@ -6,6 +6,7 @@
 #include "server/queue_rules.h"
 #include "server/store_blobs.h"
 #include "server/store_events.h"
+#include "server/store_sweeps.h"
 #include "server/store_views.h"
 
 /* ---- register ---------------------------------------------------------------------------------------- */
@@ -93,12 +94,13 @@ static enum err claim_new(struct claim *cl, struct store_db *db, const struct wo
     struct job_row job;
     char token[TOKEN_BYTES], digest[SHA256_HEX];
     int64_t now = clock_mono_ms();
-    enum err e = store_job_claimable(db, worker->data_paths, worker->memory_bytes, &job);
+    enum err e = queue_next_job(db, worker, &job);
     if (e == ERR_NOT_FOUND) cl->call.reply.idle = true;
     if (e) return e == ERR_NOT_FOUND ? OK : e;
     job.attempt++;
     job.phase = PHASE_STAGING;
     e = queue_move(db, &job, JOB_RUNNING, BY_WORKER);
+    if (!e) e = queue_claimed(db, &job);
     make_token(cl->call.queue, cl, job.id, job.attempt, token);
     sha256_hex_of(token, strlen(token), digest);
     struct attempt_new attempt = {job.number, job.attempt, worker->number, now + queue_lease_ms(cl->call.queue), job.checkpoint_step, cl->key, digest};
@@ -246,6 +248,15 @@ static enum err tell_progress(struct store_db *db, struct job_row *job)
     return queue_note(db, job, "progress", data, NULL);
 }
 
+/* The first of a shape frees those that waited for it. */
+static enum err take_kernels(struct store_db *db, const struct job_row *job, const char *kernels_json)
+{
+    bool fresh = false;
+    enum err e = store_shape_fill(db, job->number, kernels_json, &fresh);
+    if (!e && fresh) store_event_claimable(db);
+    return e;
+}
+
 static enum err heartbeat_rule(struct queue_call *c, struct store_db *db)
 {
     struct heartbeat *h = (struct heartbeat *)c;
@@ -260,6 +271,7 @@ static enum err heartbeat_rule(struct queue_call *c, struct store_db *db)
     if (e) return e;
     if (take_progress(&job, &h->args, &changed)) e = tell_progress(db, &job);
     else if (changed) e = store_job_save(db, &job);
+    if (!e && h->args.kernels_json) e = take_kernels(db, &job, h->args.kernels_json);
     return e ? e : beat_reply(c, &job);
 }
 
@@ -269,6 +281,7 @@ enum err queue_heartbeat(struct queue *q, const struct queue_heartbeat *args, qu
     queue_lease_keep(&h->lease, &args->lease);
     h->args = *args;
     h->args.phase = queue_keep(&h->call, args->phase);
+    h->args.kernels_json = queue_keep(&h->call, args->kernels_json);
     return queue_post(&h->call, args->look ? STORE_READ : STORE_ESSENTIAL);
 }
 
@@ -316,6 +329,7 @@ static enum err finish_rule(struct queue_call *c, struct store_db *db)
         return state_reply(c, &job, attempt.end_state); /* the reply was lost: the same again */
     }
     if (!e) e = store_job_set_texts(db, job.number, f->args.result_json, f->args.kernels_json, f->args.loss_resolved_json);
+    if (!e && f->args.kernels_json) e = take_kernels(db, &job, f->args.kernels_json);
     if (e) return e;
     static const char *const stopped[] = {"cancelled", "paused", "pruned"};
     if (!strcmp(f->args.outcome, "succeeded")) e = finish_succeeded(db, &job);

@@ -55,7 +55,8 @@ enum err queue_move(struct store_db *db, struct job_row *job, enum job_state to,
     buf_init(&data, 4096);
     enum err e = state_data(job, from, &data);
     if (!e) e = queue_note(db, job, "state", data.data, NULL);
-    if (!e && to == JOB_QUEUED) store_event_claimable(db);
+    bool frees_place = job->sweep && job_state_is_end(to); /* of a sweep's max_running */
+    if (!e && (to == JOB_QUEUED || frees_place)) store_event_claimable(db);
     if (!e && to == JOB_STOPPING) store_event_command(db, job->id);
     buf_free(&data);
     return e;

@@ -10,6 +10,7 @@
 #include "server/store_events.h"
 #include "server/store_logs.h"
 #include "server/store_metrics.h"
+#include "server/store_sweeps.h"
 #include "server/store_views.h"
 
 enum { POINTS_MAX = 200000, LIST_MAX = 500, EVENTS_MAX = 1000, LOG_BYTES_MAX = 4 << 20 };
@@ -89,9 +90,11 @@ static enum err list_rule(struct queue_call *c, struct store_db *db)
     struct look *l = (struct look *)c;
     struct worker_tally tally;
     bool one = l->list.states && *l->list.states && !strchr(l->list.states, ',');
-    struct job_filter f = {one ? l->list.states : NULL, l->states_json, l->list.project, l->list.tag, l->list.strategy, l->list.name,
-                           l->list.cursor, l->list.limit};
+    struct sweep_row sweep = {0};
     enum err e = check_states(l);
+    if (!e && l->list.sweep) e = queue_find_sweep(c, db, l->list.sweep, &sweep);
+    struct job_filter f = {one ? l->list.states : NULL, l->states_json, l->list.project, l->list.tag, l->list.strategy, l->list.name,
+                           sweep.number, l->list.cursor, l->list.limit};
     if (!e) e = queue_tally(c->queue, db, &tally);
     c->reply.version = store_event_newest(db);
     if (!e) e = buf_text(&c->body, "{\"jobs\":[");
@@ -106,7 +109,7 @@ enum err queue_list(struct queue *q, const struct queue_list *args, queue_done *
     struct queue_call *c = &l->call;
     l->states_json = json_of_commas(c, args->states);
     l->list = (struct queue_list){queue_keep(c, args->states), queue_keep(c, args->project), queue_keep(c, args->tag),
-                                  queue_keep(c, args->strategy), queue_keep(c, args->name),
+                                  queue_keep(c, args->strategy), queue_keep(c, args->name), queue_keep(c, args->sweep),
                                   args->limit < 1 ? 100 : args->limit > LIST_MAX ? LIST_MAX : args->limit, args->cursor};
     return look_post(l);
 }

@@ -52,6 +52,17 @@ enum err queue_move(struct store_db *db, struct job_row *job, enum job_state to,
 /* Something else that is worth an event happened to it: writes the row and saves the job. `told` as in store_event_add. */
 enum err queue_note(struct store_db *db, struct job_row *job, const char *kind, const char *data, const char *told) MUST_USE;
 
+/* Nothing that has ended: cancelled at once when it waits, asked to stop when it runs. */
+enum err queue_cancel_job(const struct queue *q, struct store_db *db, struct job_row *job, int64_t grace_ms) MUST_USE;
+struct queue_job queue_keep_job(struct queue_call *c, const struct queue_job *job); /* its texts are kept */
+
+/* ---- sweeps ---- */
+struct sweep_row;
+enum err queue_find_sweep(struct queue_call *c, struct store_db *db, const char *id, struct sweep_row *sweep) MUST_USE;
+/* Whose turn it is (queue_share.c): the job that this worker is to have. ERR_NOT_FOUND: none. */
+enum err queue_next_job(struct store_db *db, const struct worker_row *worker, struct job_row *job) MUST_USE;
+enum err queue_claimed(struct store_db *db, const struct job_row *job) MUST_USE; /* it was given that job */
+
 /* ---- leases ---- */
 struct lease_keep { /* a queue_lease kept by a call */
     char job_id[UUID_TEXT], token_sha256[SHA256_HEX];

@@ -4,6 +4,7 @@
 #include "schema/base/log.h"
 #include "server/queue_rules.h"
 #include "server/store_events.h"
+#include "server/store_sweeps.h"
 #include "server/store_views.h"
 
 enum { REAP_MAX = 500 /* of a kind, in one call; the rest next time */, AWAY_MS_MIN = 60000 };
@@ -33,22 +34,26 @@ struct steer {
     bool from_start;
 };
 
+enum err queue_cancel_job(const struct queue *q, struct store_db *db, struct job_row *job, int64_t grace_ms)
+{
+    if (job->state == JOB_RUNNING) return queue_ask_to_stop(q, db, job, "cancel", grace_ms, BY_USER);
+    if (job->state != JOB_STOPPING) return queue_move(db, job, JOB_CANCELLED, BY_USER);
+    if (!strcmp(job->intent, "cancel")) return OK;
+    strcpy(job->intent, "cancel"); /* it was to pause: now it is to end */
+    enum err e = queue_note(db, job, "state", "{\"state\":\"stopping\",\"from\":\"stopping\",\"intent\":\"cancel\"}", NULL);
+    if (!e) store_event_command(db, job->id);
+    return e;
+}
+
 static enum err cancel_rule(struct queue_call *c, struct store_db *db)
 {
     struct steer *s = (struct steer *)c;
     struct job_row job;
     enum err e = queue_find_job(c, db, s->id, &job);
     if (e) return e;
-    bool asked = c->reply.existed = job.state == JOB_CANCELLED || (job.state == JOB_STOPPING && !strcmp(job.intent, "cancel"));
-    if (job.state == JOB_RUNNING) e = queue_ask_to_stop(c->queue, db, &job, "cancel", s->grace_ms, BY_USER);
-    else if (job.state == JOB_STOPPING && !asked) { /* it was to pause: now it is to end */
-        strcpy(job.intent, "cancel");
-        e = queue_note(db, &job, "state", "{\"state\":\"stopping\",\"from\":\"stopping\",\"intent\":\"cancel\"}", NULL);
-        if (!e) store_event_command(db, job.id);
-    } else if (!asked) {
-        if (job_state_is_end(job.state)) return queue_refuse(c, ERR_STATE, "", "the job has %s already", job_state_word(job.state));
-        e = queue_move(db, &job, JOB_CANCELLED, BY_USER);
-    }
+    c->reply.existed = job.state == JOB_CANCELLED || (job.state == JOB_STOPPING && !strcmp(job.intent, "cancel"));
+    if (job_state_is_end(job.state) && !c->reply.existed) return queue_refuse(c, ERR_STATE, "", "the job has %s already", job_state_word(job.state));
+    if (!c->reply.existed) e = queue_cancel_job(c->queue, db, &job, s->grace_ms);
     return e ? e : queue_job_view(c, db, &job, true);
 }
 
@@ -112,6 +117,7 @@ static enum err reap_rule(struct queue_call *c, struct store_db *db)
         }
         if (e == ERR_NOT_FOUND) e = OK;
     }
+    if (!e) e = store_sweep_purge_keys(db, clock_wall_ms() - c->queue->settings.idempotency_ms);
     return e ? e : store_key_purge(db, clock_wall_ms() - c->queue->settings.idempotency_ms);
 }
 

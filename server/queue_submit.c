@@ -111,7 +111,7 @@ static enum err submit_rule(struct queue_call *c, struct store_db *db)
     return e || !s->is_array ? e : buf_text(&c->body, "]");
 }
 
-static struct queue_job keep_job(struct queue_call *c, const struct queue_job *j)
+struct queue_job queue_keep_job(struct queue_call *c, const struct queue_job *j)
 {
     struct queue_job copy = *j;
     copy.name = queue_keep_or(c, j->name, "");
@@ -138,7 +138,7 @@ enum err queue_submit(struct queue *q, const struct queue_submit *args, queue_do
     s->jobs = must_calloc(args->count, sizeof *s->jobs);
     s->made = must_calloc(args->count, sizeof *s->made);
     for (size_t i = 0; i < args->count; i++) {
-        s->jobs[i] = keep_job(&s->call, &args->jobs[i]);
+        s->jobs[i] = queue_keep_job(&s->call, &args->jobs[i]);
         uuid_new(s->made[i].id);
     }
     return queue_post(&s->call, STORE_WRITE);

@@ -10,7 +10,7 @@
     " j.number, j.version, j.id, j.state, j.reason, j.phase, j.intent, j.deadline_mono_ms, j.deadline_ms, j.backoff_mono_ms," \
     " j.backoff_ms, j.priority, j.attempt, j.max_attempts, j.failures, j.losses, j.timeout_ms, j.epoch, j.epochs, j.step, j.eta_s," \
     " j.checkpoint_step, j.nondeterministic, j.failure_class, j.failure_message, j.log_bytes, j.metric_points, j.started_at_ms," \
-    " j.finished_at_ms "
+    " j.finished_at_ms, j.sweep "
 
 static int64_t maybe(sqlite3_stmt *st, int column)
 {
@@ -51,6 +51,7 @@ static enum err read_row(sqlite3_stmt *st, struct job_row *r)
     r->metric_points = store_int(st, c++);
     r->started_at_ms = maybe(st, c++);
     r->finished_at_ms = maybe(st, c++);
+    r->sweep = store_int(st, c++);
     assert(c == sqlite3_column_count(st));
     return store_end(st);
 }
@@ -121,12 +122,19 @@ enum err store_job_save(struct store_db *db, const struct job_row *r)
     return e;
 }
 
-enum err store_job_claimable(struct store_db *db, bool data_paths, int64_t memory_bytes, struct job_row *row)
+#define CLAIMABLE "SELECT" COLUMNS "FROM job j WHERE j.state = 'queued'"
+#define FITTING " AND j.needs_data_path <= ?1 AND (?2 = 0 OR j.memory_bytes <= ?2) ORDER BY j.priority DESC, j.number LIMIT 1"
+#define HELD /* its shape has no kernels yet, and the job that is to choose them is at it */ \
+    " EXISTS (SELECT 1 FROM trial t JOIN sweep_shape k ON k.sweep = t.sweep AND k.shape = t.shape JOIN job h ON h.number = k.holder" \
+    " WHERE t.job = j.number AND k.kernels IS NULL AND h.number <> j.number AND h.state IN ('running', 'stopping'))"
+
+enum err store_job_claimable(struct store_db *db, int64_t sweep, bool data_paths, int64_t memory_bytes, struct job_row *row)
 {
-    static const char sql[] = "SELECT" COLUMNS "FROM job j WHERE j.state = 'queued' AND j.needs_data_path <= ?1"
-                              " AND (?2 = 0 OR j.memory_bytes <= ?2) ORDER BY j.priority DESC, j.number LIMIT 1";
+    static const char of_any[] = CLAIMABLE FITTING, of_none[] = CLAIMABLE " AND j.sweep IS NULL" FITTING,
+                      of_sweep[] = CLAIMABLE " AND j.sweep = ?3 AND NOT" HELD FITTING;
     sqlite3_stmt *st;
-    enum err e = store_first(db, sql, &st, "ii", (int64_t)data_paths, memory_bytes);
+    enum err e = sweep > 0 ? store_first(db, of_sweep, &st, "iii", (int64_t)data_paths, memory_bytes, sweep)
+                           : store_first(db, sweep == CLAIM_OF_ANY ? of_any : of_none, &st, "ii", (int64_t)data_paths, memory_bytes);
     return e ? e : read_row(st, row);
 }
 

@@ -28,6 +28,7 @@ struct job_row {
     char failure_message[400];
     int64_t log_bytes, metric_points;
     int64_t started_at_ms, finished_at_ms; /* STORE_ABSENT */
+    int64_t sweep;                   /* its number; 0 = none */
 };
 
 /* `dataset` is a dataset row's number, 0 for none. State queued. */
@@ -38,8 +39,10 @@ enum err store_job_set_version(struct store_db *db, int64_t number, int64_t vers
 enum err store_job_find(struct store_db *db, const char *id, struct job_row *row) MUST_USE; /* ERR_NOT_FOUND */
 enum err store_job_get(struct store_db *db, int64_t number, struct job_row *row) MUST_USE;
 enum err store_job_save(struct store_db *db, const struct job_row *row) MUST_USE; /* every field but the key */
-/* The next job for a worker that can do this: priority, then age. ERR_NOT_FOUND: none. */
-enum err store_job_claimable(struct store_db *db, bool data_paths, int64_t memory_bytes, struct job_row *row) MUST_USE;
+/* The next job for a worker that can do this: priority, then age. ERR_NOT_FOUND: none. Of a sweep, those are left out that wait for
+   another to choose their kernels. */
+enum { CLAIM_OF_NO_SWEEP = 0, CLAIM_OF_ANY = -1 };
+enum err store_job_claimable(struct store_db *db, int64_t sweep, bool data_paths, int64_t memory_bytes, struct job_row *row) MUST_USE;
 
 /* What is due at `now` (monotonic), oldest first; ERR_NOT_FOUND: nothing. */
 enum job_due { DUE_LEASE, DUE_BACKOFF, DUE_DEADLINE, DUE_TIMEOUT };

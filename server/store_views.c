@@ -42,7 +42,7 @@ enum err store_add_rows(struct sqlite3_stmt *st, struct buf *to)
     " + (SELECT count(*) FROM (SELECT 1 FROM job q WHERE q.state = 'queued' AND q.priority = j.priority AND q.number < j.number LIMIT ?5))"
 #define BOOLEAN(column) "json(CASE " column " WHEN 1 THEN 'true' ELSE 'false' END)"
 #define HEAD(position) \
-    "SELECT json_object('id', j.id, 'name', j.name, 'project', j.project, 'strategy', j.strategy," \
+    "SELECT json_object('id', j.id, 'name', j.name, 'project', j.project, 'sweep', (SELECT s.id FROM sweep s WHERE s.number = j.sweep), 'strategy', j.strategy," \
     " 'dataset', CASE WHEN d.number IS NULL THEN json(json_extract(t.spec, '$.dataset')) ELSE d.name END," \
     " 'state', j.state," REASON(position) \
     " 'phase', nullif(j.phase, ''), 'intent', nullif(j.intent, ''), 'priority', j.priority, 'attempt', j.attempt," \
@@ -101,18 +101,21 @@ enum err store_job_view(struct store_db *db, int64_t number, enum job_view view,
 
 #define LIST_WHERE " (?2 IS NULL OR project = ?2) AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?3))" \
                    " AND (?4 IS NULL OR strategy = ?4) AND (?5 IS NULL OR instr(name, ?5) > 0)"
+#define LIST_TAIL LIST_WHERE " ORDER BY number DESC LIMIT ?6"
+/* ?7: a state, several as JSON, or nothing. */
+#define STATES " (?7 IS NULL OR state = ?7 OR (substr(?7, 1, 1) = '[' AND state IN (SELECT value FROM json_each(?7)))) AND"
 
 /* The numbers first (narrow rows, an index where one helps), then the views of those that are shown. */
 static sqlite3_stmt *list_query(struct store_db *db, const struct job_filter *f)
 {
-    static const char by_number[] = "SELECT number FROM job WHERE number < ?1 AND" LIST_WHERE " ORDER BY number DESC LIMIT ?6";
-    static const char by_project[] = "SELECT number FROM job INDEXED BY job_by_project WHERE project = ?2 AND number < ?1 AND" LIST_WHERE
-                                     " ORDER BY number DESC LIMIT ?6";
-    static const char by_state[] = "SELECT number FROM job INDEXED BY job_by_state WHERE state = ?7 AND number < ?1 AND" LIST_WHERE
-                                   " ORDER BY number DESC LIMIT ?6";
-    static const char by_states[] = "SELECT number FROM job WHERE number < ?1 AND state IN (SELECT value FROM json_each(?7)) AND" LIST_WHERE
-                                    " ORDER BY number DESC LIMIT ?6";
+    static const char by_number[] = "SELECT number FROM job WHERE number < ?1 AND" LIST_TAIL;
+    static const char by_project[] = "SELECT number FROM job INDEXED BY job_by_project WHERE project = ?2 AND number < ?1 AND" LIST_TAIL;
+    static const char by_state[] = "SELECT number FROM job INDEXED BY job_by_state WHERE state = ?7 AND number < ?1 AND" LIST_TAIL;
+    static const char by_states[] = "SELECT number FROM job WHERE number < ?1 AND state IN (SELECT value FROM json_each(?7)) AND" LIST_TAIL;
+    static const char by_sweep[] = "SELECT number FROM job INDEXED BY job_by_sweep WHERE sweep = ?8 AND number < ?1 AND" STATES LIST_TAIL;
     int64_t below = f->cursor > 0 ? f->cursor : INT64_MAX, limit = (int64_t)f->limit + 1;
+    if (f->sweep)
+        return store_query(db, by_sweep, "ittttiti", below, f->project, f->tag, f->strategy, f->name, limit, f->state ? f->state : f->states_json, f->sweep);
     if (f->state || f->states_json)
         return store_query(db, f->state ? by_state : by_states, "ittttit", below, f->project, f->tag, f->strategy, f->name, limit,
                            f->state ? f->state : f->states_json);
@@ -151,13 +154,14 @@ enum err store_claim_view(struct store_db *db, const struct claim_view *c, struc
 {
     static const char sql[] =
         "SELECT json_object('job', j.id, 'attempt', ?2, 'lease_token', ?3, 'lease_ms', ?4, 'heartbeat_ms', ?5,"
-        " 'spec', CASE WHEN t.kernels IS NULL THEN json(t.spec) ELSE json_set(t.spec, '$.kernels', json(t.kernels)) END,"
+        " 'spec', CASE WHEN coalesce(t.kernels, k.kernels) IS NULL THEN json(t.spec) ELSE json_set(t.spec, '$.kernels', json(coalesce(t.kernels, k.kernels))) END,"
         " 'dataset', CASE WHEN d.number IS NULL THEN json(json_extract(t.spec, '$.dataset'))"
         "  WHEN d.generate IS NOT NULL THEN json_object('name', d.name, 'generate', json(d.generate))"
         "  ELSE json_object('name', d.name, 'sha256', d.sha256, 'bytes', d.bytes) END,"
         " 'resume', CASE WHEN c.name IS NOT NULL THEN json_object('name', c.name, 'sha256', c.sha256, 'bytes', c.bytes,"
         "  'step', c.step, 'epoch', c.epoch) END)"
         " FROM job j JOIN job_text t ON t.job = j.number LEFT JOIN dataset d ON d.number = j.dataset"
+        " LEFT JOIN trial r ON r.job = j.number LEFT JOIN sweep_shape k ON k.sweep = r.sweep AND k.shape = r.shape"
         " LEFT JOIN artifact c ON c.job = j.number AND c.name = 'checkpoint-last' AND c.kind = 'checkpoint' WHERE j.number = ?1";
     return store_add_rows(store_query(db, sql, "iitii", c->number, c->attempt, c->token, c->lease_ms, c->heartbeat_ms), to);
 }

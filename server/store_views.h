@@ -18,6 +18,7 @@ enum err store_job_view(struct store_db *db, int64_t number, enum job_view view,
 struct job_filter {
     const char *state, *states_json;                     /* one word, or ["queued", "running"]; both NULL = all */
     const char *project, *tag, *strategy, *name;         /* NULL = any; name: a part */
+    int64_t sweep;                                       /* its number; 0 = any */
     int64_t cursor;                                      /* below this number; 0 = from the newest */
     int limit;
 };

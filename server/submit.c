@@ -134,7 +134,7 @@ static enum err read_all(struct submission *s, const json_t *json, struct err_li
 }
 
 /* 4 MiB of "[],[],[]," would become a hundred times that in memory: counted before anything is built. */
-static bool values_fit(const char *body, size_t length)
+bool submission_values_fit(const char *body, size_t length, struct err_note *note)
 {
     size_t values = 0;
     bool in_text = false;
@@ -146,6 +146,7 @@ static bool values_fit(const char *body, size_t length)
         else if (!in_text && (body[i] == ',' || body[i] == '[' || body[i] == '{'))
             values++;
     }
+    if (values > VALUES_MAX) err_set(note, ERR_TOO_LARGE, "", "more than %d values in one body", VALUES_MAX);
     return values <= VALUES_MAX;
 }
 
@@ -156,7 +157,7 @@ enum err submission_read(struct submission *s, const char *body, size_t length, 
     if (!s->is_array && length > SUBMIT_JOB_BYTES_MAX)
         return err_set(note, ERR_TOO_LARGE, "", "a job spec of %zu bytes: at most %d are allowed", length, SUBMIT_JOB_BYTES_MAX);
     if (!body[skip]) return err_set(note, ERR_BAD_JSON, "", "the body is empty: one JSON value is expected");
-    if (!values_fit(body, length)) return err_set(note, ERR_TOO_LARGE, "", "more than %d values in one body", VALUES_MAX);
+    if (!submission_values_fit(body, length, note)) return ERR_TOO_LARGE;
     json_t *json = NULL;
     sha256_hex_of(body, length, s->body_sha256);
     enum err e = json_of_text(body, length, JSON_DEPTH_MAX + s->is_array, &json, note);
@@ -167,6 +168,12 @@ enum err submission_read(struct submission *s, const char *body, size_t length, 
         e = read_all(s, json, errors);
     json_decref(json);
     return e;
+}
+
+enum err submission_read_jobs(struct submission *s, const json_t *jobs, struct err_list *errors)
+{
+    s->is_array = true;
+    return read_all(s, jobs, errors);
 }
 
 void submission_check_memory(const struct submission *s, int64_t bytes_max, const char *whose, struct err_list *errors)

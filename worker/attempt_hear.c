@@ -39,6 +39,10 @@ static void on_start(struct attempt *a, json_t *event)
 {
     json_decref(a->start);
     a->start = json_incref(event);
+    const json_t *kernels = json_object_get(event, "kernels");
+    if (!json_is_object(kernels)) return;
+    lease_kernels(a->lease, kernels);
+    lease_beat(a->lease, a->s->client); /* at once: the other jobs of a sweep wait for it */
 }
 
 static void on_phase(struct attempt *a, json_t *event)

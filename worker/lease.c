@@ -21,6 +21,7 @@ struct lease {
     atomic_bool stop, over, *interrupt;
     pthread_mutex_t lock; /* over what follows */
     struct lease_progress progress;
+    json_t *kernels;        /* not told yet; NULL: nothing to tell */
     enum lease_command command;
     int64_t deadline_at_ms; /* 0: none */
     bool lost;
@@ -36,9 +37,11 @@ static json_t *body_of(struct lease *lease)
 {
     pthread_mutex_lock(&lease->lock);
     struct lease_progress p = lease->progress;
+    json_t *kernels = json_deep_copy(lease->kernels); /* a copy: references are not counted between threads */
     pthread_mutex_unlock(&lease->lock);
     json_t *body = json_pack("{s:s}", "lease_token", lease->key.token);
     if (!body) abort();
+    if (kernels) json_object_set_new(body, "kernels", kernels);
     if (*p.phase) json_object_set_new(body, "phase", json_string(p.phase));
     if (p.epochs > 0) {
         json_object_set_new(body, "epoch", json_integer(p.epoch));
@@ -67,6 +70,14 @@ static void take_answer(struct lease *lease, const json_t *answer)
     pthread_mutex_unlock(&lease->lock);
 }
 
+static void forget_kernels(struct lease *lease)
+{
+    pthread_mutex_lock(&lease->lock);
+    json_decref(lease->kernels);
+    lease->kernels = NULL;
+    pthread_mutex_unlock(&lease->lock);
+}
+
 static void lose(struct lease *lease, const struct err_note *why)
 {
     pthread_mutex_lock(&lease->lock);
@@ -91,6 +102,7 @@ static enum err beat(struct lease *lease, struct api_client *client, int64_t wai
     struct api_reply reply;
     enum err e = api_call(client, &call, &reply, note);
     if (!e) take_answer(lease, reply.json);
+    if (!e && json_object_get(body, "kernels")) forget_kernels(lease);
     api_reply_free(&reply);
     json_decref(body);
     return e;
@@ -168,7 +180,16 @@ void lease_stop(struct lease *lease)
     pthread_join(lease->thread, NULL);
     pthread_mutex_destroy(&lease->lock);
     explicit_bzero(lease->key.token, sizeof lease->key.token);
+    json_decref(lease->kernels);
     free(lease);
+}
+
+void lease_kernels(struct lease *lease, const json_t *kernels)
+{
+    pthread_mutex_lock(&lease->lock);
+    json_decref(lease->kernels);
+    lease->kernels = json_deep_copy(kernels);
+    pthread_mutex_unlock(&lease->lock);
 }
 
 void lease_progress(struct lease *lease, const struct lease_progress *progress)

@@ -28,6 +28,8 @@ struct lease *lease_start(struct api_client *client, const struct lease_key *key
 void lease_beat(struct lease *lease, struct api_client *client);
 void lease_over(struct lease *lease); /* the attempt was finished or given back: losing the lease now is no news */
 void lease_stop(struct lease *lease); /* within 0.3 s; frees; NULL is fine */
+/* What the child trains with, as soon as it says so: goes with a heartbeat until one has arrived; a sweep's other jobs wait for it. */
+void lease_kernels(struct lease *lease, const json_t *kernels);
 void lease_progress(struct lease *lease, const struct lease_progress *progress); /* what the next heartbeat says */
 /* The last command, and how long from its arrival the attempt has to end (0: not said). */
 enum lease_command lease_command(struct lease *lease, int64_t *deadline_ms);

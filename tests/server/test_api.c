@@ -116,6 +116,31 @@ static void end_otherwise(struct client *c, const char *worker)
     CHECK_TEXT(play_state(c, id), "queued");
 }
 
+#define SWEEP_OF(seeds) \
+    "{\"base\": " PLAY_JOB ", \"axes\": [{\"pointer\": \"/loss\", \"grid\": [{\"strategy\": \"constant\", \"alpha\": 0}, {\"strategy\": \"constant\"}]}," \
+    " {\"pointer\": \"/optimizer/lr\", \"random\": {\"low\": 1e-4, \"high\": 1e-2, \"scale\": \"log\"}}], \"samples\": 2, \"seeds\": " seeds ", \"prune\": {\"eta\": 2}}"
+static void sweep_once(struct client *c)
+{
+    char path[128];
+    json_decref(call_json(c, 200, "POST", "/v1/sweeps:preview", SWEEP_OF("2")));
+    json_t *sweep = call_json(c, 201, "POST", "/v1/sweeps", SWEEP_OF("2"));
+    CHECK_INT(json_integer_value(json_object_get(sweep, "trials")), 8);
+    const char *id = json_string_value(json_object_get(sweep, "id"));
+    snprintf(path, sizeof path, "/v1/sweeps/%s", id);
+    json_decref(call_json(c, 200, "GET", path, NULL));
+    snprintf(path, sizeof path, "/v1/jobs?sweep=%s&state=queued", id);
+    json_t *jobs = call_json(c, 200, "GET", path, NULL);
+    CHECK_INT(json_array_size(json_object_get(jobs, "jobs")), 8);
+    json_decref(jobs);
+    snprintf(path, sizeof path, "/v1/sweeps/%s:extend", id);
+    json_decref(call_json(c, 202, "POST", path, SWEEP_OF("3")));
+    snprintf(path, sizeof path, "/v1/sweeps/%s:cancel", id);
+    json_decref(call_json(c, 202, "POST", path, ""));
+    json_decref(call_json(c, 200, "POST", path, "{}"));
+    json_decref(call_json(c, 200, "GET", "/v1/sweeps", NULL));
+    json_decref(sweep);
+}
+
 void test_api_every_operation_answers_as_openapi_says(void)
 {
     struct daemon_run d;
@@ -139,6 +164,7 @@ void test_api_every_operation_answers_as_openapi_says(void)
     look_at_job(&c, id);
     look_at_events(&d, id);
     end_otherwise(&c, worker);
+    sweep_once(&c);
     look_around(&c);
     json_decref(call_json(&c, 200, "POST", "/v1/admin:backup", ""));
     contract_check_all_seen();
@@ -179,6 +205,18 @@ static const struct {
     {"PUT", "/v1/datasets/set", "", 400, "bad_request", NULL, "the body is empty: send one archive, or {\"generate\": {...}}"},
     {"PUT", "/v1/datasets/set", "{\"generate\": {\"images\": 1}}", 422, "range", "/generate/images", ""},
     {"PUT", "/v1/datasets/set", "{\"generat\": {}}", 422, "key_unknown", "/generat", ""},
+    {"POST", "/v1/sweeps", "", 400, "bad_json", NULL, ""},
+    {"POST", "/v1/sweeps", "{}", 422, "key_missing", "/base", "is needed"},
+    {"POST", "/v1/sweeps", "{\"base\": {\"dataset\": \"archiv\"}}", 422, "dataset_unknown", "/base/dataset", "no data set has this name: register it with PUT /v1/datasets/archiv"},
+    {"POST", "/v1/sweeps:preview", "{\"base\": {\"dataset\": \"archiv\"}}", 422, "dataset_unknown", "/0/dataset", ""},
+    {"POST", "/v1/sweeps", "{\"base\": {\"dataset\": \"archive\", \"loss\": {\"strategy\": \"constant\"}}, \"axes\": [{\"pointer\": \"/loss/alpha\", \"grid\": [0, 2]}]}", 422,
+     "alpha_range", "/base/loss/alpha", ""},
+    {"POST", "/v1/sweeps", "{\"base\": {\"dataset\": \"archive\"}, \"axes\": [{\"pointer\": \"/sede\", \"grid\": [1, 2]}]}", 422, "key_unknown", "/base/sede", "unknown key (in the trial sede=1)"},
+    {"POST", "/v1/sweeps", "{\"base\": {\"dataset\": \"archive\"}, \"reference\": \"bas\"}", 422, "word_unknown", "/reference", "no variant has this name"},
+    {"GET", "/v1/sweeps/nonsense", NULL, 404, "not_found", NULL, "no sweep has the id nonsense"},
+    {"GET", "/v1/jobs?sweep=nonsense", NULL, 404, "not_found", NULL, "no sweep has the id nonsense"},
+    {"POST", "/v1/sweeps/nonsense:cancel", "", 404, "not_found", NULL, ""},
+    {"POST", "/v1/sweeps/nonsense:extend", "{\"base\": {\"dataset\": \"archive\"}}", 404, "not_found", NULL, ""},
     {"GET", "/v1/datasets/nowhere", NULL, 404, "not_found", NULL, ""},
     {"GET", "/v1/schemas/jobs", NULL, 404, "not_found", "name", "there is no schema \"jobs\""},
     {"POST", "/v1/alpha:preview", "{\"alpha\": 1.5}", 422, "alpha_range", "/alpha", ""},
