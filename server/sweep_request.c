@@ -23,6 +23,7 @@ void sweep_request_free(struct sweep_request *s)
     sweep_plan_free(&s->plan);
     sweep_spec_free(&s->spec);
     submission_free(s->jobs);
+    json_decref(s->specs);
     free(s->spec_text);
     free(s->not_built_text);
     free(s);
@@ -80,8 +81,10 @@ static void shape_of(const json_t *spec, char hex[SHA256_HEX])
 static void make_trials(struct sweep_request *s)
 {
     s->trials = must_calloc(s->plan.count, sizeof *s->trials);
+    s->specs = json_array();
+    for (size_t i = 0; i < s->plan.count; i++) json_array_append_new(s->specs, json_loads(s->jobs->jobs[i].spec_json, 0, NULL));
     for (size_t i = 0; i < s->plan.count; i++) {
-        const json_t *spec = json_array_get(s->jobs->specs, i), *kernels = json_object_get(spec, "kernels");
+        const json_t *spec = json_array_get(s->specs, i), *kernels = json_object_get(spec, "kernels");
         s->trials[i] = (struct queue_trial){.label = s->plan.trials[i].label, .seed = s->plan.trials[i].seed, .fold = s->plan.trials[i].fold};
         s->trials[i].kernels_json = json_is_object(kernels) ? text_of(kernels) : NULL;
         shape_of(spec, s->trials[i].shape);
@@ -154,7 +157,7 @@ static json_t *compute_of(const struct sweep_request *s)
 {
     int64_t epochs = 0, steps = 0, pictures = 0, memory = 0, least = 0;
     for (size_t i = 0; i < s->plan.count; i++) {
-        const json_t *training = json_object_get(json_array_get(s->jobs->specs, i), "training");
+        const json_t *training = json_object_get(json_array_get(s->specs, i), "training");
         int64_t own = json_integer_value(json_object_get(training, "epochs")), per = json_integer_value(json_object_get(training, "steps_per_epoch"));
         epochs += own;
         steps += own * per;

@@ -9,6 +9,7 @@ struct sweep_request {
     struct sweep_spec spec;
     struct sweep_plan plan;
     struct submission *jobs;     /* one a trial, in the plan's order */
+    json_t *specs;               /* array: the same resolved, to look at */
     struct queue_trial *trials;
     struct queue_sweep args;     /* points into the rest; idempotency_key and token_id are the caller's */
     char *spec_text, *not_built_text, body_sha256[SHA256_HEX];

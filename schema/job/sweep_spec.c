@@ -33,10 +33,10 @@ static void read_prune(const json_t *value, void *to, const char *pointer, struc
     json_fields_read(value, prune_fields, prune, pointer, errors);
 }
 
-static json_t *write_prune(const void *from)
+static enum err write_prune(const void *from, struct buf *to)
 {
     const struct sweep_prune *prune = from;
-    return prune->on ? json_fields_write(prune_fields, prune) : json_null();
+    return prune->on ? json_fields_print(prune_fields, prune, to) : buf_text(to, "null");
 }
 
 /* A number n stands for 1..n. */
@@ -66,12 +66,12 @@ static void read_seeds(const json_t *value, void *to, const char *pointer, struc
     spec->seed_count = (int)count;
 }
 
-static json_t *write_seeds(const void *from)
+static enum err write_seeds(const void *from, struct buf *to)
 {
     const struct sweep_spec *spec = (const struct sweep_spec *)(const void *)((const char *)from - offsetof(struct sweep_spec, seeds));
-    json_t *list = spec->seed_count ? json_array() : json_null();
-    for (int i = 0; i < spec->seed_count; i++) json_array_append_new(list, json_integer(spec->seeds[i]));
-    return list;
+    enum err e = buf_text(to, spec->seed_count ? "[" : "null");
+    for (int i = 0; i < spec->seed_count && !e; i++) e = buf_printf(to, "%s%lld", i ? "," : "", (long long)spec->seeds[i]);
+    return e || !spec->seed_count ? e : buf_text(to, "]");
 }
 
 static void read_preset(const json_t *value, void *to, const char *pointer, struct err_list *errors)
@@ -88,9 +88,10 @@ static void read_preset(const json_t *value, void *to, const char *pointer, stru
     if (nearest) err_print(note->nearest, sizeof note->nearest, "%s", nearest);
 }
 
-static json_t *write_preset(const void *from)
+static enum err write_preset(const void *from, struct buf *to)
 {
-    return *(const char *)from ? json_string(from) : json_null();
+    const char *word = from;
+    return *word ? json_text_add_string(to, word, strlen(word)) : buf_text(to, "null");
 }
 
 static const struct field sweep_fields[] = {
