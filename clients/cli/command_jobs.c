@@ -1,10 +1,12 @@
 /* command_jobs: submit, watch, ls, get, metrics, logs, cancel, retry. */
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/cli/command.h"
 #include "clients/cli/edit_spec.h"
+#include "clients/cli/score_print.h"
 #include "clients/cli/watch.h"
 #include "schema/base/clock.h"
 #include "schema/base/json_text.h"
@@ -186,8 +188,13 @@ static void print_pairs(const json_t *job)
     const json_t *result = json_object_get(job, "result");
     if (json_is_object(result)) {
         char text[2000];
-        json_text_print(result, text, sizeof text);
+        json_t *rest = json_copy((json_t *)(uintptr_t)result); /* the scores have a table */
+        json_object_del(rest, "scores");
+        if (json_is_object(json_object_get(result, "scores"))) json_object_del(rest, "best");
+        json_text_print(rest, text, sizeof text);
         printf("%-10s %s\n", "result", text);
+        score_print(json_object_get(result, "scores"), stdout);
+        json_decref(rest);
     }
     size_t i;
     json_t *log;

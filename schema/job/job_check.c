@@ -35,6 +35,13 @@ static void check_tile(const struct job_spec *spec, struct err_list *errors)
     err_print(note->allowed, sizeof note->allowed, "null, or two sizes: rows and columns");
 }
 
+static void check_scores(const struct job_spec *spec, struct err_list *errors)
+{
+    const struct validation_spec *v = &spec->validation;
+    if (v->score_count < 2 || v->scores[0] != v->scores[1]) return;
+    err_print(err_add(errors, ERR_RANGE, "/validation/scores/1", "named twice")->allowed, sizeof errors->notes[0].allowed, "each word once");
+}
+
 static void check_patch(const struct job_spec *spec, struct err_list *errors)
 {
     static const char *const at[] = {"/training/patch/0", "/training/patch/1"};
@@ -103,6 +110,7 @@ void job_check(const struct job_spec *spec, struct err_list *errors)
 {
     check_patch(spec, errors);
     check_tile(spec, errors);
+    check_scores(spec, errors);
     check_groups(spec, errors);
     check_times(spec, errors);
     check_memory(spec, errors);

@@ -22,7 +22,7 @@ void job_spec_default(struct job_spec *spec)
     spec->training = (struct training_spec){.epochs = 15, .steps_per_epoch = 20, .batch = 4, .rank = 2, .patch = {128, 128},
                                             .checkpoint_epochs = 1, .checkpoint_s = 300};
     spec->augmentation.mirror = true;
-    spec->validation = (struct validation_spec){.every_epochs = 1, .tile_overlap = 0.5, .monitor = "val/dice", .previews = 4};
+    spec->validation = (struct validation_spec){.every_epochs = 1, .tile_overlap = 0.5, .monitor = "val/dice", .previews = 4, .nsd_tolerance = 1};
     spec->seed = 1;
     spec->max_attempts = 3;
 }

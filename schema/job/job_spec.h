@@ -10,6 +10,8 @@ enum dataset_source { DATASET_REGISTERED, DATASET_PATH, DATASET_GENERATE };
 enum model_down { MODEL_DOWN_MAXPOOL, MODEL_DOWN_STRIDE };
 enum model_norm { MODEL_NORM_INSTANCE, MODEL_NORM_GROUP, MODEL_NORM_NONE };
 enum model_activation { MODEL_LEAKY_RELU, MODEL_RELU };
+enum validation_score { VALIDATION_SURFACE, VALIDATION_CALIBRATION, VALIDATION_SCORES };
+enum validation_empty { VALIDATION_EMPTY_NAN, VALIDATION_EMPTY_ONE };
 enum lr_type { LR_CONSTANT, LR_POLY, LR_COSINE, LR_STEP };
 enum { JOB_NAME_MAX = 128, JOB_NOTES_MAX = 4096, JOB_TAGS_MAX = 16, JOB_TAG_MAX = 64, WIDTHS_MAX = 8, NAME_MAX_BYTES = 64,
        KERNELS_MAX = 80 /* 8 levels of 4 convolutions make 67 */, PATH_BYTES_MAX = 512 };
@@ -61,6 +63,10 @@ struct validation_spec {
     double tile_overlap;    /* 0..0.9 of a tile */
     char monitor[64];      /* "val/dice", "val/iou", "val/dice/1" */
     int previews;          /* 0..64 images */
+    int score_count;
+    enum validation_score scores[VALIDATION_SCORES]; /* made at every validation; the others once, of the best weights */
+    double nsd_tolerance;  /* pixels, >= 0 */
+    enum validation_empty empty; /* an image with a class neither true nor predicted: left out of its means, or perfect */
 };
 /* The algorithm of each layer and kind of convolution, and the micro-batch; filled by a worker before step 1. */
 struct kernels_spec {

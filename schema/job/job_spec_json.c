@@ -66,6 +66,7 @@ static const struct field augmentation_fields[] = {
     {.name = "mirror", .type = FIELD_BOOL, FIELD_AT(struct job_spec, augmentation.mirror), .help = "flip both axes at random"},
     {.name = "rotate90", .type = FIELD_BOOL, FIELD_AT(struct job_spec, augmentation.rotate90), .help = "quarter turns at random; a square patch"},
     {0}};
+static const char *const score_words[] = {"surface", "calibration", NULL}, *const empty_words[] = {"nan", "one", NULL};
 static const struct field validation_fields[] = {
     ROW(validation_spec, every_epochs, FIELD_INT, .min = 1, .max = 100000, .help = "epochs between validations"),
     {.name = "tile", .type = FIELD_INT, .offset = offsetof(struct validation_spec, tile), .size = sizeof(int), .min = 8, .max = 4096, .nullable = true,
@@ -73,6 +74,10 @@ static const struct field validation_fields[] = {
     ROW(validation_spec, tile_overlap, FIELD_REAL, .min = 0, .max = 0.9, .help = "share of a tile that neighbouring tiles have in common"),
     ROW(validation_spec, monitor, FIELD_TEXT, .text_fits = monitor_fits, .allowed = "val/dice, val/iou, or one class of them: val/dice/1", .help = "what makes a checkpoint the best"),
     ROW(validation_spec, previews, FIELD_INT, .min = 0, .max = 64, .help = "validation pictures to draw"),
+    {.name = "scores", .type = FIELD_WORD, .offset = offsetof(struct validation_spec, scores), .size = sizeof(enum validation_score), .words = score_words,
+     .array_max = VALIDATION_SCORES, .count_offset = offsetof(struct validation_spec, score_count), .help = "made at every validation, not only of the best weights"},
+    ROW(validation_spec, nsd_tolerance, FIELD_REAL, .min = 0, .max = 1e6, .help = "pixels by which borders may differ for val/nsd"),
+    ROW(validation_spec, empty, FIELD_WORD, .words = empty_words, .help = "an image that lacks a class, truly and as predicted: no value, or a perfect one"),
     {0}};
 static const struct field kernel_fields[] = {
     {.name = "layer", .type = FIELD_TEXT, .offset = offsetof(struct kernels_spec, layers[0].layer) - offsetof(struct kernels_spec, layers),

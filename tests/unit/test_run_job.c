@@ -95,6 +95,12 @@ void test_run_job_leaves_a_model_that_says_what_it_is(void)
     json_t *result = json_load_file("out/result.json", 0, NULL);
     CHECK(sha256_is_hex(json_string_value(json_object_get(result, "weights_sha256"))));
     CHECK(json_number_value(json_object_get(json_object_get(result, "best"), "val/dice")) == json_number_value(json_object_get(result, "best_score")));
+    const json_t *scores = json_object_get(result, "scores"), *foreground = json_object_get(scores, "foreground"), *one = json_array_get(json_object_get(scores, "classes"), 1);
+    CHECK(json_integer_value(json_object_get(scores, "epoch")) == json_integer_value(json_object_get(result, "best_epoch")));
+    CHECK(json_number_value(json_object_get(foreground, "dice")) == json_number_value(json_object_get(result, "best_score")));
+    CHECK(json_number_value(json_object_get(one, "nsd")) > 0 && json_number_value(json_object_get(one, "ece")) > 0 && json_number_value(json_object_get(one, "brier")) > 0);
+    CHECK_INT(json_integer_value(json_object_get(one, "images_scored")), json_integer_value(json_object_get(scores, "images")));
+    CHECK(json_is_integer(json_object_get(one, "images_truth_empty")) && !json_object_get(foreground, "images_without_foreground"));
     json_decref(result);
     json_decref(j);
 

@@ -19,7 +19,7 @@ struct run {
     size_t count;
     int64_t stop_at; /* steps after which it is told to stop; -1 never */
     int64_t steps_seen;
-    bool stop_in_validation, validating;
+    bool stop_in_validation, validating, stop_in_evaluation, evaluating;
     int checkpoints;
     double first_dice, last_dice, first_ce, last_ce;
 };
@@ -83,7 +83,7 @@ static void take_checkpoint(void *context, const struct trainer_checkpoint *c)
 static bool stop_now(void *context)
 {
     struct run *r = context;
-    return (r->stop_at >= 0 && r->steps_seen >= r->stop_at) || (r->stop_in_validation && r->validating);
+    return (r->stop_at >= 0 && r->steps_seen >= r->stop_at) || (r->stop_in_validation && r->validating) || (r->stop_in_evaluation && r->evaluating);
 }
 
 static void train(struct run *r, int lanes, const char *resume)
@@ -106,6 +106,9 @@ static void train(struct run *r, int lanes, const char *resume)
     r->e = trainer_new(&c, &t, &r->note);
     if (!r->e)
         r->e = trainer_run(t, &r->note);
+    r->evaluating = true;
+    if (!r->e && !trainer_result(t)->stopped)
+        r->e = trainer_evaluate(t, &r->note);
     if (t)
         r->result = *trainer_result(t);
     if (!r->e && !r->result.stopped)
@@ -384,6 +387,52 @@ void test_previews_have_names_that_the_server_takes_whatever_the_images_are_call
     trainer_preview_name(7, long_id, name);
     CHECK_INT(strlen(name), 64);
     CHECK_TEXT(name + 60, ".png");
+}
+
+/* ---- scores of borders and of probabilities ------------------------------------------------------------ */
+static bool has_point(const struct run *r, const char *name, int64_t epoch)
+{
+    return point_of(r, name, epoch) != NULL;
+}
+
+void test_trainer_scores_borders_and_calibration_of_the_best_weights_and_at_every_validation_when_asked(void)
+{
+    struct run *once = new_run(), *always = new_run();
+    static const char *const names[] = {"val/nsd", "val/nsd/1", "val/hd95/1", "val/assd", "val/ece", "val/ece/1", "val/ece_foreground", "val/ece_image", "val/brier", "val/brier_image/1"};
+    always->spec.validation.score_count = 2;
+    always->spec.validation.scores[1] = VALIDATION_CALIBRATION;
+    once->spec.validation.nsd_tolerance = always->spec.validation.nsd_tolerance = 2;
+    train(once, 1, NULL);
+    train(always, 3, NULL);
+    CHECK_TEXT(always->result.weights_sha256, once->result.weights_sha256);
+    int64_t best = once->result.best_epoch;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (int64_t epoch = 0; epoch < 3; epoch++) {
+            CHECK(has_point(always, names[i], epoch));
+            CHECK(has_point(once, names[i], epoch) == (epoch == best));
+        }
+    check_same_points(once, (const struct run *[]){always}, 1); /* bit for bit, whatever the lanes, and the overlap scores of every epoch too */
+    for (int64_t epoch = 0; epoch < 3; epoch++)
+        CHECK(has_point(once, "val/precision", epoch) && has_point(once, "val/recall_image/1", epoch) && !has_point(once, "val/ece/0", epoch));
+    double nsd = point_of(once, "val/nsd", best)->value, ece = point_of(once, "val/ece", best)->value, brier = point_of(once, "val/brier", best)->value;
+    CHECK(nsd > 0.05 && nsd <= 1 && ece > 0 && ece < 0.5 && brier > 0 && brier < 1);
+    CHECK_NEAR(point_of(once, "val/brier/1", best)->value, brier / 2, 1e-12);
+    free(once), free(always);
+}
+
+void test_trainer_told_to_stop_while_it_evaluates_comes_back_to_it(void)
+{
+    struct run *whole = new_run(), *before = new_run(), *after = new_run();
+    shorten(whole), shorten(before), shorten(after);
+    train(whole, 1, NULL);
+    before->stop_in_evaluation = true;
+    train(before, 1, NULL);
+    CHECK(before->e == OK && before->result.stopped && before->result.epochs == whole->result.epochs);
+    CHECK(!point_of(before, "val/nsd", whole->result.best_epoch));
+    train(after, 2, "checkpoint-last");
+    CHECK(!after->result.stopped && point_of(after, "val/nsd", whole->result.best_epoch));
+    check_same_points(whole, (const struct run *[]){before, after}, 2);
+    free(whole), free(before), free(after);
 }
 
 /* ---- a network of its own for validation --------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #include "worker/run/run_data.h"
 #include "worker/run/run_failure.h"
 #include "worker/run/sandbox.h"
+#include "worker/run/score_table.h"
 #include "worker/train/durable_file.h"
 #include "worker/train/strategy.h"
 #include "worker/train/trainer.h"
@@ -221,11 +222,10 @@ static json_t *result_json(const struct run *r)
                           "skipped_steps", (json_int_t)t->skipped_steps, "best_epoch", (json_int_t)t->best_epoch, "seconds", t->seconds);
     struct trainer_history h = trainer_history(r->trainer);
     int64_t row = t->best_epoch >= 0 && t->best_epoch < h.rows ? t->best_epoch : h.rows - 1;
-    json_t *scores = json_object();
-    for (int i = 0; i < h.columns && row >= 0; i++)
-        if (!strncmp(h.names[i], "val/", 4) && !isnan(h.values[row * h.columns + i]))
-            json_object_set_new(scores, h.names[i], json_real(h.values[row * h.columns + i]));
-    json_object_set_new(j, "best", scores); /* every validation value of the best epoch */
+    json_t *table = score_table_write(&h, row, &r->set, &r->spec.validation);
+    json_object_set_new(j, "best", score_table_flat(&h, row)); /* every validation value of the best epoch */
+    if (table)
+        json_object_set_new(j, "scores", table);
     json_object_set_new(j, "spec_hash", json_string(r->spec_hash));
     return j;
 }
@@ -276,7 +276,6 @@ static enum err write_result(struct run *r, const json_t *result, struct err_not
 static enum err write_products(struct run *r, struct err_note *note)
 {
     json_t *result = result_json(r);
-    json_lines_phase(r->lines, "evaluating");
     enum err e = model_file_write(r->options->out, &r->spec, &r->set, r->net, trainer_best_weights(r->trainer), result, note);
     if (!e)
         e = write_curves(r, note);
@@ -305,6 +304,10 @@ static enum err steps_of_a_run(struct run *r, struct err_note *note)
     tell_start(r);
     json_lines_phase(r->lines, "training");
     e = trainer_run(r->trainer, note);
+    if (e || trainer_result(r->trainer)->stopped)
+        return e;
+    json_lines_phase(r->lines, "evaluating");
+    e = trainer_evaluate(r->trainer, note);
     if (e || trainer_result(r->trainer)->stopped)
         return e;
     return write_products(r, note);

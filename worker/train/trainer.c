@@ -107,6 +107,10 @@ enum err trainer_new(const struct trainer_config *config, struct trainer **out, 
     if (!e)
         e = make_optimizers(t, note);
     if (!e)
+        e = score_set_new(&(struct score_set_options){.classes = (int)config->set->num_classes, .ignore_index = t->spec->loss.ignore_index,
+                                                      .empty_is_one = t->spec->validation.empty == VALIDATION_EMPTY_ONE, .tolerance = t->spec->validation.nsd_tolerance},
+                          config->set->splits[SPLIT_VAL].count, &t->scores, note);
+    if (!e)
         e = predictor_new(config->validation_net ? config->validation_net : t->net, t->spec->validation.tile_overlap, &t->predictor, note);
     if (!e && config->resume)
         e = trainer_restore(t, config->resume, note);
@@ -127,6 +131,7 @@ void trainer_free(struct trainer *t)
     for (int k = 0; k < OPTIMIZERS_MAX; k++)
         optimizer_fini(&t->optimizer[k]);
     predictor_free(t->predictor);
+    score_set_free(t->scores);
     free(t->best);
     free(t->image_memory);
     free(t->images);

@@ -89,6 +89,9 @@ const float *trainer_best_weights(struct trainer *t);
    letters of the id become small ones, what else is not allowed '_', and a long id is cut. */
 enum { TRAINER_PREVIEW_NAME = 65 };
 void trainer_preview_name(size_t number, const char *id, char name[TRAINER_PREVIEW_NAME]);
+/* After the run, where there are validation images: the scores that were not made at every validation, of the best weights. They go
+   into the history's row of the best epoch and to calls.points. Told to stop, it gives up: result.stopped. ERR_NO_MEMORY. */
+enum err trainer_evaluate(struct trainer *t, struct err_note *note) MUST_USE;
 /* After the run: previews of validation images with the best weights, as many as the spec asks for. */
 enum err trainer_previews(struct trainer *t, struct err_note *note) MUST_USE;
 #endif

@@ -6,6 +6,7 @@
 #include "worker/train/optimizer.h"
 #include "worker/train/predict.h"
 #include "worker/train/score.h"
+#include "worker/train/score_set.h"
 #include "worker/train/strategy.h"
 #include "worker/train/trainer.h"
 
@@ -68,6 +69,7 @@ struct trainer {
 
     struct predictor *predictor;
     struct confusion *confusions; /* [validation images] */
+    struct score_set *scores;
     uint8_t *classes;             /* of the largest validation image */
 
     char names[COLUMNS_MAX][SERIES_NAME_MAX_BYTES];
@@ -89,6 +91,7 @@ void trainer_tell_steps(struct trainer *t); /* all that are held */
 void trainer_hold_step(struct trainer *t, const struct step_report *report);
 void trainer_tell_progress(const struct trainer *t, const struct step_report *report, bool validating);
 void trainer_tell_epoch(const struct trainer *t, const double *row);
+void trainer_tell_evaluation(const struct trainer *t, int64_t epoch, const double *row, double took_s); /* what is not NaN */
 bool trainer_validates(const struct trainer *t, int64_t epoch); /* after that epoch */
 /* trainer_step.c: one step at (epoch, step_in_epoch); does not move them. ERR_DIVERGED. */
 enum err trainer_step(struct trainer *t, struct step_report *report, struct err_note *note) MUST_USE;
@@ -98,6 +101,7 @@ enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct 
 /* The network that validates gets these weights (canonical), or with NULL those that are being trained. ERR_NO_MEMORY. */
 enum err trainer_show_weights(struct trainer *t, const float *weights, struct err_note *note) MUST_USE;
 void trainer_name_columns(struct trainer *t);
+bool trainer_scores(const struct trainer *t, enum validation_score which); /* at every validation */
 /* trainer_state.c */
 enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note) MUST_USE;
 enum err trainer_restore(struct trainer *t, const char *path, struct err_note *note) MUST_USE;

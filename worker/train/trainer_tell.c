@@ -91,13 +91,13 @@ void trainer_tell_progress(const struct trainer *t, const struct step_report *re
 }
 
 /* In pieces: many classes make more series than one batch of metrics may hold (METRIC_SERIES_MAX in schema/job/metric.h). */
-static void tell_columns(const struct trainer *t, const double *row)
+static void tell_columns(const struct trainer *t, int64_t epoch, const double *row)
 {
     struct trainer_point points[SERIES_TOLD_MAX];
     size_t n = 0;
     for (int i = 0; i < t->columns && t->c.calls.points; i++) {
         if (!isnan(row[i]))
-            points[n++] = (struct trainer_point){.name = t->name_of[i], .by_epoch = true, .step = t->epoch, .value = row[i]};
+            points[n++] = (struct trainer_point){.name = t->name_of[i], .by_epoch = true, .step = epoch, .value = row[i]};
         if (n == SERIES_TOLD_MAX || (n && i + 1 == t->columns)) {
             t->c.calls.points(t->c.calls.context, points, n);
             n = 0;
@@ -107,15 +107,28 @@ static void tell_columns(const struct trainer *t, const double *row)
 
 void trainer_tell_epoch(const struct trainer *t, const double *row)
 {
-    struct trainer_point points[3];
+    struct trainer_point points[4];
     size_t n = 0;
     double now = trainer_now_s(), train = t->clock.epoch_train;
-    tell_columns(t, row);
+    tell_columns(t, t->epoch, row);
     points[n++] = (struct trainer_point){.name = "time/epoch_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = now - t->clock.epoch_began};
     if (train > 0)
         points[n++] = (struct trainer_point){.name = "time/images_per_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = (double)t->clock.epoch_images / train};
     if (!isnan(eta_s(t)))
         points[n++] = (struct trainer_point){.name = "eta_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = eta_s(t)};
+    if (t->spec->validation.score_count && trainer_validates(t, t->epoch))
+        points[n++] = (struct trainer_point){.name = "time/scores_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = score_set_seconds(t->scores)};
     if (t->c.calls.points)
         t->c.calls.points(t->c.calls.context, points, n);
+}
+
+void trainer_tell_evaluation(const struct trainer *t, int64_t epoch, const double *row, double took_s)
+{
+    struct trainer_point points[] = {{.name = "time/evaluation_s", .timing = true, .by_epoch = true, .step = epoch, .value = took_s},
+                                     {.name = "time/scores_s", .timing = true, .by_epoch = true, .step = epoch, .value = score_set_seconds(t->scores)}};
+    tell_columns(t, epoch, row);
+    if (t->c.calls.points) /* the second was told with its epoch where some are made at every validation */
+        t->c.calls.points(t->c.calls.context, points, t->spec->validation.score_count ? 1 : 2);
+    trainer_log(t, "info", "the best weights on %zu validation images: %.3g s, of it %.3g s on borders and calibration, all lanes together",
+                t->c.set->splits[SPLIT_VAL].count, took_s, score_set_seconds(t->scores));
 }

@@ -1,4 +1,4 @@
-/* trainer_validate: whole validation images through overlapping tiles, and the names of what an epoch reports. */
+/* trainer_validate: whole validation images through overlapping tiles, their scores, and the names of what an epoch reports. */
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -77,13 +77,23 @@ static void fill_row(const struct trainer *t, const struct score *s, double *row
             of_counts[kind * classes + k] = counts[kind][k] ? (double)counts[kind][k] : NAN;
 }
 
-static void count_image(void *context, size_t index, const float *probabilities, const uint8_t *classes)
+/* What of the costlier scores is made at every validation. */
+bool trainer_scores(const struct trainer *t, enum validation_score which)
+{
+    for (int i = 0; i < t->spec->validation.score_count; i++)
+        if (t->spec->validation.scores[i] == which)
+            return true;
+    return false;
+}
+
+static void score_image(void *context, size_t index, const float *probabilities, const uint8_t *classes)
 {
     struct trainer *t = context;
     const struct dataset_image *image = &t->c.set->splits[SPLIT_VAL].images[index];
-    (void)probabilities;
+    struct grid grid = {.rank = 2, .size = {image->height, image->width}, .spacing = {1, 1}};
     confusion_start(&t->confusions[index], (int)t->c.set->num_classes);
-    confusion_add(&t->confusions[index], classes, image->classes, (size_t)image->height * image->width, t->spec->loss.ignore_index);
+    confusion_add(&t->confusions[index], classes, image->classes, grid_count(&grid), t->spec->loss.ignore_index);
+    score_set_add(t->scores, index, &grid, classes, image->classes, network_config(t->net)->out_channels, probabilities);
 }
 
 static bool told_to_stop(void *context)
@@ -110,17 +120,53 @@ enum err trainer_show_weights(struct trainer *t, const float *weights, struct er
     return OK;
 }
 
-enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct err_note *note)
+/* Every validation image through the network that judges, and all scores of them into `row`. */
+static enum err score_all(struct trainer *t, bool surface, bool calibration, double *row, bool *stopped, struct err_note *note)
 {
     const struct dataset_split *val = &t->c.set->splits[SPLIT_VAL];
-    struct predict_calls calls = {.context = t, .image = count_image, .stop = told_to_stop};
+    struct predict_calls calls = {.context = t, .image = score_image, .stop = told_to_stop};
     struct score score;
-    enum err e = trainer_show_weights(t, NULL, note);
-    if (!e)
-        e = predict_set(t->predictor, val->images, val->count, &calls, stopped, note);
+    score_set_start(t->scores, surface, calibration);
+    enum err e = predict_set(t->predictor, val->images, val->count, &calls, stopped, note);
     if (e || *stopped)
         return e;
-    score_of(t->confusions, val->count, t->spec->loss.ignore_index, false, &score);
-    fill_row(t, &score, row);
-    return OK;
+    score_of(t->confusions, val->count, t->spec->loss.ignore_index, t->spec->validation.empty == VALIDATION_EMPTY_ONE, &score);
+    e = score_set_finish(t->scores, &score, note);
+    if (!e)
+        fill_row(t, &score, row);
+    return e;
+}
+
+enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct err_note *note)
+{
+    enum err e = trainer_show_weights(t, NULL, note);
+    return e ? e : score_all(t, trainer_scores(t, VALIDATION_SURFACE), trainer_scores(t, VALIDATION_CALIBRATION), row, stopped, note);
+}
+
+/* What the epoch of the best weights has not been scored on yet goes into its row of the history, and is told as of that epoch. */
+enum err trainer_evaluate(struct trainer *t, struct err_note *note)
+{
+    bool surface = !trainer_scores(t, VALIDATION_SURFACE), calibration = !trainer_scores(t, VALIDATION_CALIBRATION), stopped;
+    if (t->c.set->splits[SPLIT_VAL].count == 0 || t->history_rows == 0 || (!surface && !calibration))
+        return OK;
+    int64_t epoch = t->best_epoch >= 0 ? t->best_epoch : t->history_rows - 1;
+    double *row = t->history + epoch * t->columns, *now = malloc((size_t)t->columns * sizeof *now);
+    double began = trainer_now_s();
+    enum err e = now ? trainer_show_weights(t, t->best, note) : err_set(note, ERR_NO_MEMORY, "/validation/scores", "no memory for %d scores", t->columns);
+    for (int i = 0; i < t->columns && now; i++)
+        now[i] = NAN;
+    if (!e)
+        e = score_all(t, surface, calibration, now, &stopped, note);
+    if (!e && stopped)
+        t->result.stopped = true; /* the last checkpoint stands at the end: who goes on from it comes here at once */
+    for (int i = 0; i < t->columns && !e && !stopped; i++) {
+        if (isnan(row[i]))
+            row[i] = now[i];
+        else
+            now[i] = NAN;
+    }
+    if (!e && !stopped)
+        trainer_tell_evaluation(t, epoch, now, trainer_now_s() - began);
+    free(now);
+    return e;
 }
