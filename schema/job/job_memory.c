@@ -1,19 +1,20 @@
 /* job_memory: the sizes of a U-Net's arrays, added up with checked arithmetic.
 
    Channels are padded to 16 (the widest block a kernel reads). w_l is the padded width of level l, s_l its pixels, L the levels,
-   K the convolutions a block, B the batch, T the lanes, floats of 4 bytes.
+   K the convolutions a block, B the batch, T the lanes, M the samples of a micro-batch, floats of 4 bytes. Where `kernels` is not
+   given it is counted as if each choice were the dearest: leaves of single samples, gradients of MICRO_BATCH_TUNED_MAX.
 
    parameters (real widths):
      encoder l   3x3 w_{l-1} w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
      up l        2x2 w_{l+1} w_l + w_l
      decoder l   3x3 (2 w_l) w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
      head        w_0 out + out
-   model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B G leaves: the gradient of each
-                  sample, summed in a fixed tree + 2 for the copies a checkpoint makes)
+   model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B/M G leaves: the gradient of
+                  each micro-batch, summed in a fixed tree + 2 for the copies a checkpoint makes)
    activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm, and its output: 2K in the encoder,
                   2K + 2 in the decoder with the joined input, and a quarter more for statistics and what a kernel lays out anew)
                   + B x s_0 x (inputs + (1 + G) logits, padded)
-   scratch      = T x 2 x the largest joined input of one sample (the gradients in flight), and as much again for the kernels' own work
+   scratch      = T x (2 G M x the largest joined input of one sample: the gradients in flight + 2 x for the kernels' own work)
    tile         = with validation.tile, the inference network of tiles of that size: padded parameters x 6 (weights, and what a kernel
                   makes of them) + T x (sum over levels of 2 s_l w_l, the joined inputs that wait, and twice the largest of them)
                   + 4 T x s_0 x (inputs + out) for tiles on their way in and out
@@ -120,7 +121,9 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
     struct sum parameters = {0}, padded = {0}, model = {0}, activations = {0}, scratch = {0}, tile = {0}, total = {0};
     add_parameters(&parameters, spec, in_channels, out, same);
     add_parameters(&padded, spec, in_channels, out, pad);
-    add(&model, padded.value, FLOAT_BYTES, 3 + gradients + states + batch * gradients);
+    int64_t tuned = batch < MICRO_BATCH_TUNED_MAX ? batch : MICRO_BATCH_TUNED_MAX;
+    int64_t micro = spec->kernels.given ? spec->kernels.micro_batch : tuned, leaves = spec->kernels.given ? (batch + micro - 1) / micro : batch;
+    add(&model, padded.value, FLOAT_BYTES, 3 + gradients + states + leaves * gradients);
     for (int l = 0; l < m->levels; l++) {
         int64_t floats = pixels_at(spec->training.patch, spec->training.rank, l) * pad(m->widths[l]);
         int64_t kept = l + 1 < m->levels ? 4 * k + 2 : 2 * k;
@@ -128,7 +131,7 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
         if (2 * floats > largest) largest = 2 * floats;
     }
     add(&activations, pixels_at(spec->training.patch, spec->training.rank, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out));
-    add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 4);
+    add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 2 * gradients * micro + 2);
     add_tile(&tile, spec, padded.value, in_channels, out, threads > 0 ? threads : 1);
     add(&total, model.value, 1, 1);
     add(&total, activations.value, 1, 1);

@@ -4,9 +4,10 @@
 #include <stdint.h>
 #include "schema/job/job_spec.h"
 
+enum { MICRO_BATCH_TUNED_MAX = 4 /* samples of a micro-batch that a worker may choose by itself; more must be given */ };
 struct job_memory {
     int64_t parameters;       /* numbers that are trained */
-    int64_t model_bytes;      /* weights, gradients, moments of each optimizer, gradient leaves of the samples */
+    int64_t model_bytes;      /* weights, gradients, moments of each optimizer, gradient leaves of the micro-batches */
     int64_t activation_bytes; /* of the whole batch */
     int64_t scratch_bytes;    /* of the lanes */
     int64_t tile_bytes;       /* of the network that validates, where validation.tile asks for one of its own */

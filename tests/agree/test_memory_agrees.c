@@ -32,15 +32,21 @@ static struct network_config config_of(const struct job_spec *spec, int classes,
     return c;
 }
 
-static void compare(const char *text, int lanes, const char *backend)
+/* micro_batch: as if given in the job; 0: not given, and the worker took the largest that it may. */
+static void compare(const char *text, int lanes, int micro_batch, const char *backend)
 {
     static struct job_spec spec;
+    struct network_kernels kernels = {.micro_batch = micro_batch};
     static struct err_list errors;
     struct job_memory predicted;
     struct err_note note;
     size_t planned, parameters;
     CHECK_INT(job_spec_parse(text, strlen(text), &spec, &errors, &errors), OK);
     struct network_config c = config_of(&spec, 2, lanes, backend);
+    if (!micro_batch) kernels.micro_batch = MICRO_BATCH_TUNED_MAX;
+    else spec.kernels.given = true, spec.kernels.micro_batch = micro_batch < c.batch ? micro_batch : c.batch;
+    if (kernels.micro_batch > c.batch) kernels.micro_batch = c.batch;
+    c.kernels = &kernels;
     enum err e = network_memory_bytes(&c, &planned, &note);
     if (e == ERR_WORD_UNKNOWN) check_skip("no backend %s here", backend);
     if (e) check_fail(__FILE__, __LINE__, "%s: %s", text, note.detail);
@@ -66,10 +72,11 @@ static void compare(const char *text, int lanes, const char *backend)
 void test_memory_prediction_is_never_below_the_plan_and_within_four_times_it(void)
 {
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
-        for (int lanes = 1; lanes <= 8; lanes *= 8) compare(jobs[i], lanes, "ref");
+        for (int lanes = 1; lanes <= 8; lanes *= 8)
+            for (int micro_batch = 0; micro_batch <= 8; micro_batch = 3 * micro_batch + 1) compare(jobs[i], lanes, micro_batch, "ref");
 }
 
 void test_memory_prediction_covers_the_fastest_backend(void)
 {
-    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) compare(jobs[i], 2, NULL);
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) compare(jobs[i], 2, (int)i % 3, NULL);
 }

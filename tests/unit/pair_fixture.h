@@ -12,6 +12,7 @@
 #include "worker/net/rng.h"
 #include "worker/net/weights.h"
 
+static const struct conv_use use_of_one = {.lanes = 1, .samples = 1, .cotangents = 1};
 static const char *const levels[] = {"v2", "v3", "v4"};
 
 /* The same numbers in both precisions. */

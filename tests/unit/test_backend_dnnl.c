@@ -12,8 +12,8 @@ static void compare_conv(const struct backend *fast, const struct backend *law, 
     s.block = fast->block;
     s.out = shape_convolved(s.in, s.stride);
     struct tensor_layout layout = {.kind = TENSOR_CONV, .block = s.block, .out = s.out_channels, .parts = s.parts, .in = s.in_channels, .taps = 9, .image = s.image};
-    CHECK_INT(fast->conv_new(&s, false, &kernels, 1, &a, NULL), OK);
-    CHECK_INT(law->conv_new(&s, false, &kernels, 1, &b, NULL), OK);
+    CHECK_INT(fast->conv_new(&s, &use_of_one, &kernels, &a, NULL), OK);
+    CHECK_INT(law->conv_new(&s, &use_of_one, &kernels, &b, NULL), OK);
     for (int kind = 0; kind < 3 && !s.image; kind++)
         if (strstr(backend_dnnl_choice(a, kind), "ref") || (kind < 2 && !strcmp(backend_dnnl_choice(a, kind), "simd")))
             check_fail(__FILE__, __LINE__, "kind %d of %d to %d channels, %d x %d, stride %d: %s", kind, s.in_channels, s.out_channels, s.in.dims[0],
@@ -32,19 +32,19 @@ static void compare_conv(const struct backend *fast, const struct backend *law, 
     } else {
         x = activation_random(s.parts, s.in_channels, s.in, s.block, 0);
     }
-    fast->conv_forward(a, 0, scratch, x.f, w.f, s.bias ? bias.f : NULL, y.f);
-    law->conv_forward(b, 0, NULL, x.d, w.d, s.bias ? bias.d : NULL, y.d);
+    fast->conv_forward(a, 0, &batch_of_one, scratch, x.f, w.f, s.bias ? bias.f : NULL, y.f);
+    law->conv_forward(b, 0, &batch_of_one, NULL, x.d, w.d, s.bias ? bias.d : NULL, y.d);
     check_close("forward", y, 9.0 * s.parts * s.in_channels);
-    fast->conv_backward_weights(a, 0, scratch, x.f, d_y.f, d_w.f, s.bias ? d_bias.f : NULL);
-    law->conv_backward_weights(b, 0, NULL, x.d, d_y.d, d_w.d, s.bias ? d_bias.d : NULL);
+    fast->conv_backward_weights(a, 0, &batch_of_one, scratch, x.f, d_y.f, d_w.f, s.bias ? d_bias.f : NULL);
+    law->conv_backward_weights(b, 0, &batch_of_one, NULL, x.d, d_y.d, d_w.d, s.bias ? d_bias.d : NULL);
     check_close("backward weights", d_w, (double)shape_pixels(s.out));
     if (s.bias) check_close("backward bias", d_bias, (double)shape_pixels(s.out));
     if (!s.image) {
         struct pair d_x = pair_empty(x.count);
         struct pair flipped = pair_empty(fast->conv_prepared_count(a, true));
         for (int task = fast->conv_prepare_tasks(a, true); task-- > 0;) fast->conv_prepare(a, true, w.f, task, 1, flipped.f);
-        fast->conv_backward_data(a, 0, scratch, d_y.f, flipped.count ? flipped.f : w.f, d_x.f);
-        law->conv_backward_data(b, 0, NULL, d_y.d, w.d, d_x.d);
+        fast->conv_backward_data(a, 0, &batch_of_one, scratch, d_y.f, flipped.count ? flipped.f : w.f, d_x.f);
+        law->conv_backward_data(b, 0, &batch_of_one, NULL, d_y.d, w.d, d_x.d);
         check_close("backward data", d_x, 9.0 * s.out_channels);
         pair_free(&d_x), pair_free(&flipped);
     }
@@ -101,7 +101,7 @@ void test_dnnl_has_a_fast_kernel_for_every_layer_of_the_benchmark(void)
                 struct conv *conv;
                 if (which == 1) s.in_channels /= 2, s.in = rectangle(2 * side, 2 * side), s.stride = 2;
                 s.out = shape_convolved(s.in, s.stride);
-                CHECK_INT(fast.conv_new(&s, false, &kernels, 2, &conv, NULL), OK);
+                CHECK_INT(fast.conv_new(&s, &use_of_one, &kernels, &conv, NULL), OK);
                 for (int kind = 0; kind < 3; kind++)
                     if (kind < 2 || fast.block == 16) CHECK_HAS(backend_dnnl_choice(conv, kind), "jit");
                 fast.conv_free(conv);
@@ -118,16 +118,16 @@ void test_dnnl_winograd_is_right_or_said_to_be_missing(void)
     struct conv *a, *b;
     s.out = s.in;
     fast.thread_start();
-    CHECK_INT(fast.conv_new(&s, false, &kernels, 1, &a, NULL), OK);
+    CHECK_INT(fast.conv_new(&s, &use_of_one, &kernels, &a, NULL), OK);
     if (kernels.forward == ALGORITHM_DIRECT) CHECK(!strstr(backend_dnnl_choice(a, 0), "wino"));
     else CHECK_HAS(backend_dnnl_choice(a, 0), "wino");
     CHECK((fast.conv_prepared_count(a, true) > 0) == (kernels.backward_data == ALGORITHM_DIRECT));
     struct network_layer_kernels direct = {0};
-    CHECK_INT(law.conv_new(&s, false, &direct, 1, &b, NULL), OK);
+    CHECK_INT(law.conv_new(&s, &use_of_one, &direct, &b, NULL), OK);
     struct pair x = activation_random(1, 32, s.in, s.block, 0), w = weights_random(&layout, 1), y = pair_empty(x.count);
     void *scratch = aligned_alloc(64, (fast.conv_scratch_bytes(a) + 127) / 64 * 64);
-    fast.conv_forward(a, 0, scratch, x.f, w.f, NULL, y.f);
-    law.conv_forward(b, 0, NULL, x.d, w.d, NULL, y.d);
+    fast.conv_forward(a, 0, &batch_of_one, scratch, x.f, w.f, NULL, y.f);
+    law.conv_forward(b, 0, &batch_of_one, NULL, x.d, w.d, NULL, y.d);
     check_close("winograd or direct", y, 9 * 32 * 16); /* F(4x4,3x3) loses about two bits (core.md: up to 1.5e-6 relative) */
     pair_free(&x), pair_free(&w), pair_free(&y);
     free(scratch);

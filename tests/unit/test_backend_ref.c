@@ -8,6 +8,7 @@
 
 /* One op as a function of up to three inputs; the loss is the dot product of its output with `cotangent`. */
 enum { INPUTS = 3 };
+static const struct conv_use use = {.lanes = 1, .samples = 1, .cotangents = 1};
 struct differentiable {
     struct backend backend;
     const void *shape;
@@ -74,13 +75,13 @@ static struct shape rectangle(int rows, int columns)
 /* ---- convolution ------------------------------------------------------------------------------------- */
 static void conv_forward(struct differentiable *d)
 {
-    d->backend.conv_forward(d->conv, 0, NULL, d->in[0], d->in[1], d->count[2] ? d->in[2] : NULL, d->out);
+    d->backend.conv_forward(d->conv, 0, &batch_of_one, NULL, d->in[0], d->in[1], d->count[2] ? d->in[2] : NULL, d->out);
 }
 static void conv_backward(struct differentiable *d)
 {
     const struct conv_shape *s = d->shape;
-    d->backend.conv_backward_weights(d->conv, 0, NULL, d->in[0], d->cotangent, d->gradient[1], d->count[2] ? d->gradient[2] : NULL);
-    if (!s->image) d->backend.conv_backward_data(d->conv, 0, NULL, d->cotangent, d->in[1], d->gradient[0]);
+    d->backend.conv_backward_weights(d->conv, 0, &batch_of_one, NULL, d->in[0], d->cotangent, d->gradient[1], d->count[2] ? d->gradient[2] : NULL);
+    if (!s->image) d->backend.conv_backward_data(d->conv, 0, &batch_of_one, NULL, d->cotangent, d->in[1], d->gradient[0]);
     else d->count[0] = 0; /* the image has no gradient */
 }
 
@@ -95,7 +96,7 @@ static void check_conv(struct conv_shape s)
     d.count[1] = tensor_arena_count(&w);
     d.count[2] = s.bias ? (size_t)channels_padded(s.out_channels, s.block) : 0;
     d.out_count = activation_count(1, s.out_channels, s.out, s.block);
-    CHECK_INT(d.backend.conv_new(&s, false, &kernels, 1, &d.conv, NULL), OK);
+    CHECK_INT(d.backend.conv_new(&s, &use, &kernels, &d.conv, NULL), OK);
     check_gradients(&d);
     d.backend.conv_free(d.conv);
 }
@@ -120,8 +121,8 @@ static void check_correlation(int rows, int columns, int stride)
     struct conv *conv;
     s.out = shape_convolved(s.in, stride);
     double *x = random_numbers((size_t)(2 * rows * columns), 0), *w = random_numbers(54, 1), *bias = random_numbers(3, 2), out[90];
-    CHECK_INT(b.conv_new(&s, false, &kernels, 1, &conv, NULL), OK);
-    b.conv_forward(conv, 0, NULL, x, w, bias, out);
+    CHECK_INT(b.conv_new(&s, &use, &kernels, &conv, NULL), OK);
+    b.conv_forward(conv, 0, &batch_of_one, NULL, x, w, bias, out);
     for (int o = 0; o < 3; o++)
         for (int y = 0; y < s.out.dims[0]; y++)
             for (int c = 0; c < s.out.dims[1]; c++) {
@@ -151,7 +152,7 @@ static void up_forward(struct differentiable *d)
 }
 static void up_backward(struct differentiable *d)
 {
-    d->backend.up_backward_weights(d->shape, d->in[0], d->cotangent, d->gradient[1], d->gradient[2]);
+    d->backend.up_backward_weights(d->shape, &batch_of_one, d->in[0], d->cotangent, d->gradient[1], d->gradient[2]);
     d->backend.up_backward_data(d->shape, d->cotangent, d->in[1], d->gradient[0]);
 }
 
@@ -184,7 +185,7 @@ static void norm_backward(struct differentiable *d)
     for (size_t i = 0; i < d->out_count; i++) d->gradient[0][i] = 0.25 * d->cotangent[i];
     double *more = calloc(d->out_count, sizeof *more);
     for (size_t i = 0; i < d->out_count; i++) more[i] = 0.75 * d->cotangent[i];
-    d->backend.norm_backward(s, d->in[0], norm ? d->in[1] : NULL, norm ? d->in[2] : NULL, stats, d->gradient[0], more, d->gradient[1], d->gradient[2]);
+    d->backend.norm_backward(s, &batch_of_one, d->in[0], norm ? d->in[1] : NULL, norm ? d->in[2] : NULL, stats, d->gradient[0], more, d->gradient[1], d->gradient[2]);
     free(more);
 }
 
@@ -233,7 +234,7 @@ static void head_forward(struct differentiable *d)
 }
 static void head_backward(struct differentiable *d)
 {
-    d->backend.head_backward(d->shape, d->in[0], d->in[1], d->cotangent, d->gradient[0], d->gradient[1], d->gradient[2]);
+    d->backend.head_backward(d->shape, &batch_of_one, d->in[0], d->in[1], d->cotangent, d->gradient[0], d->gradient[1], d->gradient[2]);
 }
 
 void test_ref_pool_and_head_gradients_are_those_of_central_differences(void)

@@ -17,11 +17,11 @@ static void compare_small(const struct backend *fast, const struct backend *law)
         struct network_layer_kernels direct = {0};
         struct conv *conv;
         s.out = shape_convolved(s.in, s.stride);
-        CHECK_INT(law->conv_new(&s, false, &direct, 1, &conv, NULL), OK);
+        CHECK_INT(law->conv_new(&s, &use_of_one, &direct, &conv, NULL), OK);
         struct pair x = activation_random(s.parts, s.in_channels, s.in, s.block, 0), d_y = activation_random(1, 20, s.out, s.block, 1);
         struct pair d_w = pair_empty(tensor_arena_count(&layout)), d_bias = pair_empty((size_t)channels_padded(20, s.block));
-        kernels->conv_backward_weights(&s, x.f, d_y.f, d_w.f, d_bias.f);
-        law->conv_backward_weights(conv, 0, NULL, x.d, d_y.d, d_w.d, d_bias.d);
+        kernels->conv_backward_weights(&s, &batch_of_one, x.f, d_y.f, d_w.f, d_bias.f);
+        law->conv_backward_weights(conv, 0, &batch_of_one, NULL, x.d, d_y.d, d_w.d, d_bias.d);
         check_close("small backward weights", d_w, (double)shape_pixels(s.out));
         check_close("small backward bias", d_bias, (double)shape_pixels(s.out));
         law->conv_free(conv);
@@ -47,8 +47,8 @@ static void compare_up(const struct backend *fast, const struct backend *law, in
     fast->up_forward(&s, x.f, w.f, bias.f, y.f);
     law->up_forward(&s, x.d, w.d, bias.d, y.d);
     check_close("up forward", y, in);
-    fast->up_backward_weights(&s, x.f, d_y.f, d_w.f, d_bias.f);
-    law->up_backward_weights(&s, x.d, d_y.d, d_w.d, d_bias.d);
+    fast->up_backward_weights(&s, &batch_of_one, x.f, d_y.f, d_w.f, d_bias.f);
+    law->up_backward_weights(&s, &batch_of_one, x.d, d_y.d, d_w.d, d_bias.d);
     check_close("up backward weights", d_w, (double)shape_pixels(size));
     check_close("up backward bias", d_bias, (double)shape_pixels(wide));
     weights_flip(s.block, sizeof(float), w.count / (size_t)(s.block * s.block), w.f, flipped.f);
@@ -98,8 +98,8 @@ static void compare_norm(const struct backend *fast, const struct backend *law, 
         struct pair g = pair_empty(d.count);
         memcpy(g.f, d.f, d.count * sizeof(float));
         memcpy(g.d, d.d, d.count * sizeof(double));
-        fast->norm_backward(&s, z.f, norm ? gamma.f : NULL, norm ? beta.f : NULL, stats.f, g.f, two ? more.f : NULL, d_gamma.f, d_beta.f);
-        law->norm_backward(&s, z.d, norm ? gamma.d : NULL, norm ? beta.d : NULL, stats.d, g.d, two ? more.d : NULL, d_gamma.d, d_beta.d);
+        fast->norm_backward(&s, &batch_of_one, z.f, norm ? gamma.f : NULL, norm ? beta.f : NULL, stats.f, g.f, two ? more.f : NULL, d_gamma.f, d_beta.f);
+        law->norm_backward(&s, &batch_of_one, z.d, norm ? gamma.d : NULL, norm ? beta.d : NULL, stats.d, g.d, two ? more.d : NULL, d_gamma.d, d_beta.d);
         check_close("norm backward", g, 4 + 4 * offset * offset);
         if (norm) {
             check_close("norm backward weight", d_gamma, (double)s.pixels * (1 + offset));
@@ -152,8 +152,8 @@ static void compare_pool_and_head(const struct backend *fast, const struct backe
             struct pair w = weights_random(&layout, 3), bias = pair_random((size_t)out, 4), logits = pair_empty((size_t)out * head.pixels);
             struct pair d_logits = pair_random(logits.count, 5), d_in = pair_empty(x.count), d_w = pair_empty(w.count), d_bias = pair_empty((size_t)out);
             fast->head_forward(&head, x.f, w.f, bias.f, logits.f), law->head_forward(&head, x.d, w.d, bias.d, logits.d);
-            fast->head_backward(&head, x.f, w.f, d_logits.f, d_in.f, d_w.f, d_bias.f);
-            law->head_backward(&head, x.d, w.d, d_logits.d, d_in.d, d_w.d, d_bias.d);
+            fast->head_backward(&head, &batch_of_one, x.f, w.f, d_logits.f, d_in.f, d_w.f, d_bias.f);
+            law->head_backward(&head, &batch_of_one, x.d, w.d, d_logits.d, d_in.d, d_w.d, d_bias.d);
             check_close("head forward", logits, channels[c]);
             check_close("head backward data", d_in, out);
             check_close("head backward weights", d_w, (double)head.pixels);

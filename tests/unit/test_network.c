@@ -42,6 +42,8 @@ static void fill_doubles(double *to, size_t count, uint32_t stream)
 static void check_network_gradient(struct network_config c, int block)
 {
     enum { SAMPLES = 3 };
+    static const struct network_kernels pairs = {.micro_batch = 2}; /* and a last one alone */
+    c.kernels = &pairs;
     struct backend backend = backend_ref_double(block);
     struct network *net;
     struct err_note note;
@@ -116,10 +118,12 @@ void test_network_gradient_is_that_of_central_differences_without_norm(void)
 
 /* ---- the fixed tree ---------------------------------------------------------------------------------- */
 /* Two steps of plain descent with the gradient of sum(logits^2); returns weights in canonical form. */
-static float *train_two_steps(struct network_config c, const char *backend, int lanes, int samples, size_t *count)
+static float *train_two_steps(struct network_config c, const char *backend, int micro_batch, int lanes, int samples, size_t *count)
 {
     struct network *net;
     struct err_note note;
+    const struct network_kernels kernels = {.micro_batch = micro_batch};
+    c.kernels = &kernels;
     c.lanes = lanes;
     c.backend = backend;
     if (network_new(&c, &net, &note)) check_fail(__FILE__, __LINE__, "%s %s", note.pointer, note.detail);
@@ -149,12 +153,13 @@ void test_network_weights_are_the_same_bits_for_any_number_of_lanes(void)
 {
     struct network_config c = config_tiny();
     for (int best = 0; best < 2; best++)
-        for (int samples = 1; samples <= 5; samples += 2) {
+        for (int which = 0; which < 9; which++) {
             size_t count;
+            int samples = 1 + which / 3 * 2, micro_batch = 1 + which % 3;
             for (int i = 0; best && i < 3; i++) c.widths[i] = (int[]){16, 24, 40}[i];
-            float *want = train_two_steps(c, best ? NULL : "ref", 1, samples, &count);
+            float *want = train_two_steps(c, best ? NULL : "ref", micro_batch, 1, samples, &count);
             for (int lanes = 2; lanes <= 4; lanes++) {
-                float *got = train_two_steps(c, best ? NULL : "ref", lanes, samples, &count);
+                float *got = train_two_steps(c, best ? NULL : "ref", micro_batch, lanes, samples, &count);
                 CHECK(memcmp(got, want, count * sizeof *got) == 0);
                 free(got);
             }
@@ -162,64 +167,103 @@ void test_network_weights_are_the_same_bits_for_any_number_of_lanes(void)
         }
 }
 
-void test_network_sums_the_samples_in_a_fixed_tree(void)
+/* The gradient of `samples` samples from number `first` on. */
+static void gradient_of(struct network *net, int first, int samples, float *to)
 {
-    /* ((g0+g1)+(g2+g3))+g4, each g from a batch that holds it alone: not the running sum */
+    float data[5][2 * 96];
+    const float *images[5];
+    for (int i = 0; i < samples; i++) fill_numbers(data[i], 2 * 96, 4, (uint32_t)(first + i)), images[i] = data[i];
+    network_forward(net, samples, images);
+    for (int i = 0; i < samples; i++) fill_numbers(network_logit_gradient(net, 0, i), 3 * 96, 8, (uint32_t)(first + i));
+    network_backward(net, samples, 0);
+    memcpy(to, network_gradient(net, 0), network_arena_count(net) * sizeof *to);
+}
+
+void test_network_sums_micro_batches_in_a_fixed_tree(void)
+{
+    /* ((g0+g1)+(g2+g3))+g4, with pairs (g01+g23)+g4, each g from a batch that holds it alone: not the running sum */
+    for (int micro_batch = 1; micro_batch <= 2; micro_batch++) {
+        struct network_config c = config_tiny();
+        const struct network_kernels kernels = {.micro_batch = micro_batch};
+        struct network *net;
+        c.backend = "ref";
+        c.kernels = &kernels;
+        CHECK_INT(network_new(&c, &net, NULL), OK);
+        network_init(net, 3);
+        size_t count = network_arena_count(net);
+        float *leaf[5] = {NULL}, *all = malloc(count * sizeof *all);
+        for (int i = 0; i < 5; i += micro_batch) gradient_of(net, i, i + micro_batch > 5 ? 1 : micro_batch, leaf[i] = malloc(count * sizeof(float)));
+        gradient_of(net, 0, 5, all);
+        int differs = 0;
+        for (size_t i = 0; i < count; i++) {
+            float left = micro_batch == 1 ? leaf[0][i] + leaf[1][i] : leaf[0][i], right = micro_batch == 1 ? leaf[2][i] + leaf[3][i] : leaf[2][i];
+            CHECK(all[i] == (left + right) + leaf[4][i]);
+            differs += all[i] != left + (right + leaf[4][i]);
+        }
+        CHECK(differs > 0);
+        for (int i = 0; i < 5; i++) free(leaf[i]);
+        free(all);
+        network_free(net);
+    }
+}
+
+/* Two gradients of one forward pass: twice the same is twice as much, and both at once are the same bits as one by one. */
+static void check_two_gradients(const char *backend, int micro_batch)
+{
+    enum { SAMPLES = 5 };
     struct network_config c = config_tiny();
+    const struct network_kernels kernels = {.micro_batch = micro_batch};
     struct network *net;
-    float data[5][2 * 96], *leaf[5];
-    c.backend = "ref";
+    float data[SAMPLES][2 * 96];
+    const float *images[SAMPLES];
+    c.gradients = 2;
+    c.lanes = 2;
+    c.backend = backend;
+    c.kernels = &kernels;
+    for (int i = 0; !backend && i < 3; i++) c.widths[i] = (int[]){16, 24, 40}[i];
     CHECK_INT(network_new(&c, &net, NULL), OK);
     network_init(net, 3);
-    size_t count = network_arena_count(net);
-    const float *images[5];
-    for (int i = 0; i < 6; i++) {
-        int samples = i == 5 ? 5 : 1, first = i == 5 ? 0 : i;
-        if (i < 5) fill_numbers(data[i], 2 * 96, 4, (uint32_t)i), images[i] = data[i];
-        network_forward(net, samples, images + first);
-        for (int k = 0; k < samples; k++) fill_numbers(network_logit_gradient(net, 0, k), 3 * 96, 8, (uint32_t)(first + k));
-        network_backward(net, samples, 0);
-        if (i < 5) memcpy(leaf[i] = malloc(count * sizeof(float)), network_gradient(net, 0), count * sizeof(float));
+    size_t count = network_arena_count(net), bytes = count * sizeof(float);
+    float *one[2] = {malloc(bytes), malloc(bytes)};
+    for (uint32_t i = 0; i < SAMPLES; i++) fill_numbers(data[i], 2 * 96, 4, i), images[i] = data[i];
+    network_forward(net, SAMPLES, images);
+    for (int doubled = 1; doubled >= 0; doubled--) {
+        for (int i = 0; i < SAMPLES; i++) {
+            fill_numbers(network_logit_gradient(net, 0, i), 3 * 96, 8, (uint32_t)i);
+            fill_numbers(network_logit_gradient(net, 1, i), 3 * 96, 9, (uint32_t)i);
+            for (int k = 0; doubled && k < 3 * 96; k++) network_logit_gradient(net, 1, i)[k] = 2 * network_logit_gradient(net, 0, i)[k];
+        }
+        int nonzero = 0;
+        for (int k = 0; k < 2; k++) {
+            network_backward(net, SAMPLES, k);
+            memcpy(one[k], network_gradient(net, k), bytes);
+        }
+        memset(network_gradient(net, 0), 0, bytes), memset(network_gradient(net, 1), 0, bytes);
+        network_backward_both(net, SAMPLES);
+        CHECK(memcmp(network_gradient(net, 0), one[0], bytes) == 0 && memcmp(network_gradient(net, 1), one[1], bytes) == 0);
+        for (size_t i = 0; i < count; i++) { /* doubling is exact all the way */
+            CHECK(!doubled || one[1][i] == 2 * one[0][i]);
+            nonzero += one[0][i] != 0 && one[1][i] != 0;
+        }
+        CHECK(nonzero > 100);
     }
-    int differs = 0;
-    for (size_t i = 0; i < count; i++) {
-        CHECK(network_gradient(net, 0)[i] == ((leaf[0][i] + leaf[1][i]) + (leaf[2][i] + leaf[3][i])) + leaf[4][i]);
-        differs += network_gradient(net, 0)[i] != (((leaf[0][i] + leaf[1][i]) + leaf[2][i]) + leaf[3][i]) + leaf[4][i];
-    }
-    CHECK(differs > 0);
-    for (int i = 0; i < 5; i++) free(leaf[i]);
+    free(one[0]), free(one[1]);
     network_free(net);
 }
 
 void test_network_gives_two_gradients_from_one_forward(void)
 {
-    struct network_config c = config_tiny();
-    struct network *net;
-    float data[2][2 * 96];
-    const float *images[2] = {data[0], data[1]};
-    c.gradients = 2;
-    CHECK_INT(network_new(&c, &net, NULL), OK);
-    network_init(net, 3);
-    for (uint32_t i = 0; i < 2; i++) fill_numbers(data[i], 2 * 96, 4, i);
-    network_forward(net, 2, images);
-    for (int i = 0; i < 2; i++) {
-        fill_numbers(network_logit_gradient(net, 0, i), 3 * 96, 8, (uint32_t)i);
-        for (int k = 0; k < 3 * 96; k++) network_logit_gradient(net, 1, i)[k] = 2 * network_logit_gradient(net, 0, i)[k];
+    for (int micro_batch = 1; micro_batch <= 3; micro_batch++) {
+        check_two_gradients("ref", micro_batch);
+        check_two_gradients(NULL, micro_batch);
     }
-    network_backward(net, 2, 0);
-    network_backward(net, 2, 1);
-    int nonzero = 0;
-    for (size_t i = 0; i < network_arena_count(net); i++) { /* doubling is exact all the way */
-        CHECK(network_gradient(net, 1)[i] == 2 * network_gradient(net, 0)[i]);
-        nonzero += network_gradient(net, 0)[i] != 0;
-    }
-    CHECK(nonzero > 100);
-    network_free(net);
 }
 
 /* ---- backends ------------------------------------------------------------------------------------------ */
-static float *canonical_gradient(struct network_config c, const char *backend, size_t *count)
+static float *canonical_gradient(struct network_config c, const char *backend, int micro_batch, size_t *count)
 {
+    const struct network_kernels kernels = {.micro_batch = micro_batch};
+    c.kernels = &kernels;
     struct network *net;
     size_t pixels = (size_t)(c.patch[0] * c.patch[1]), n = (size_t)c.in_channels * pixels;
     float *data = malloc((size_t)c.batch * n * sizeof *data);
@@ -253,7 +297,7 @@ void test_network_gradients_of_the_best_backend_are_those_of_plain_c(void)
         c.patch[0] = 24;
         size_t count;
         double off = 0, length = 0;
-        float *want = canonical_gradient(c, "ref", &count), *got = canonical_gradient(c, NULL, &count);
+        float *want = canonical_gradient(c, "ref", 1, &count), *got = canonical_gradient(c, NULL, 1 + variant % 4, &count);
         for (size_t i = 0; i < count; i++) {
             off += ((double)got[i] - (double)want[i]) * ((double)got[i] - (double)want[i]);
             length += (double)want[i] * (double)want[i];
@@ -317,6 +361,8 @@ void test_network_infers_what_it_computes_in_training(void)
             c.backend = best ? NULL : "ref";
             c.lanes = 3;
             c.batch = 4;
+            const struct network_kernels kernels = {.micro_batch = 1 + down + best};
+            c.kernels = &kernels;
             struct network *train, *infer;
             CHECK_INT(network_new(&c, &train, NULL), OK);
             c.inference_only = true;

@@ -108,6 +108,8 @@ void test_network_uses_the_memory_it_predicts_and_allocates_nothing_later(void)
     c.batch = 4;
     c.patch[0] = c.patch[1] = 64;
     c.lanes = 2;
+    c.gradients = 2;
+    c.kernels = &(const struct network_kernels){.micro_batch = 3};
     CHECK_INT(network_memory_bytes(&c, &predicted, NULL), OK);
     long before = resident_bytes();
     CHECK_INT(network_new(&c, &net, NULL), OK);
@@ -118,7 +120,7 @@ void test_network_uses_the_memory_it_predicts_and_allocates_nothing_later(void)
     size_t heap = 0;
     for (int step = 0; step < 3; step++) {
         network_forward(net, 4, images);
-        network_backward(net, 4, 0);
+        network_backward_both(net, 4);
         size_t now = mallinfo2().uordblks;
         if (step > 0) CHECK_INT(now, heap);
         heap = now;
@@ -216,7 +218,10 @@ void test_network_kernels_are_filled_kept_and_checked(void)
     CHECK_INT(network_new(&c, &net, &note), ERR_RANGE);
     CHECK_TEXT(note.pointer, "/kernels/layers");
     k.layers = 10;
-    k.micro_batch = 2;
-    CHECK_INT(network_new(&c, &net, &note), ERR_NOT_BUILT);
-    CHECK_TEXT(note.pointer, "/kernels/micro_batch");
+    for (int i = 0; i < 2; i++) {
+        k.micro_batch = i ? c.batch + 1 : 0;
+        CHECK_INT(network_new(&c, &net, &note), ERR_RANGE);
+        CHECK_TEXT(note.pointer, "/kernels/micro_batch");
+        CHECK_HAS(note.detail, "1 to 5");
+    }
 }

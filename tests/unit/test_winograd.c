@@ -62,7 +62,7 @@ static struct rig rig_new(const struct backend *fast, const struct backend *law,
     struct network_layer_kernels direct = {0};
     s.block = fast->block, s.stride = 1, s.out = s.in;
     r.s = s;
-    CHECK_INT(law->conv_new(&s, false, &direct, 1, &r.conv, NULL), OK);
+    CHECK_INT(law->conv_new(&s, &use_of_one, &direct, &r.conv, NULL), OK);
     r.w = weights_random(&layout, 100);
     r.bias = pair_random((size_t)channels_padded(s.out_channels, s.block), 101);
     for (size_t c = (size_t)s.out_channels; c < r.bias.count; c++) r.bias.f[c] = 0, r.bias.d[c] = 0;
@@ -113,7 +113,7 @@ static void compare_forward(struct rig *r, bool bias)
         free(before.all);
     }
     for (int n = 0; n < r->samples; n++) {
-        r->law->conv_forward(r->conv, 0, NULL, r->x[n].d, r->w.d, bias ? r->bias.d : NULL, y.d);
+        r->law->conv_forward(r->conv, 0, &batch_of_one, NULL, r->x[n].d, r->w.d, bias ? r->bias.d : NULL, y.d);
         check_error("forward", &r->s, r->out.at + (size_t)n * r->out_stride, y.d, r->out_count, 3e-6);
     }
     pair_free(&y);
@@ -128,7 +128,7 @@ static void compare_backward_data(struct rig *r)
     check_guard("backward data", r->d_in, r->in_count, r->in_stride, r->samples);
     check_guard("backward data scratch", r->scratch, 0, 0, 0);
     for (int n = 0; n < r->samples; n++) {
-        r->law->conv_backward_data(r->conv, 0, NULL, r->d_y[n].d, r->w.d, d_x.d);
+        r->law->conv_backward_data(r->conv, 0, &batch_of_one, NULL, r->d_y[n].d, r->w.d, d_x.d);
         check_error("backward data", &r->s, r->d_in.at + (size_t)n * r->in_stride, d_x.d, r->in_count, 3e-6);
     }
     pair_free(&d_x);
@@ -154,7 +154,7 @@ static void compare_backward_weights(struct rig *r, int cotangents)
     for (int c = 0; c < 2; c++) {
         struct pair sum = pair_empty(r->w.count), sum_bias = pair_empty(r->bias.count), one = pair_empty(r->w.count), one_bias = pair_empty(r->bias.count);
         for (int n = 0; n < r->samples; n++) {
-            r->law->conv_backward_weights(r->conv, 0, NULL, r->x[n].d, r->d_y[c ? r->samples - 1 - n : n].d, one.d, one_bias.d);
+            r->law->conv_backward_weights(r->conv, 0, &batch_of_one, NULL, r->x[n].d, r->d_y[c ? r->samples - 1 - n : n].d, one.d, one_bias.d);
             for (size_t i = 0; i < one.count; i++) sum.d[i] += one.d[i];
             for (size_t i = 0; i < one_bias.count; i++) sum_bias.d[i] += one_bias.d[i];
         }

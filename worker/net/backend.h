@@ -46,6 +46,24 @@ struct head_shape {
 };
 #define NORM_EPS 1e-5
 
+/* The samples that one call works on, and how many elements lie from one to the next. Backward may work on two gradients of
+   the same forward pass at once (cotangents): the gradients of a second one follow those of the last sample of the first.
+   Parameter gradients are overwritten with the sum over the samples, added up in their order. */
+struct batch {
+    int samples, cotangents;
+    size_t value, gradient;           /* activations (and packed images), their gradients */
+    size_t stats, logits;             /* statistics; logits and their gradients */
+    size_t logits_apart, leaf_apart;  /* from the first cotangent to the second: logit gradients, parameter gradients */
+};
+static const struct batch batch_of_one = {.samples = 1, .cotangents = 1};
+
+/* How a layer will be called. */
+struct conv_use {
+    bool forward_only;
+    int lanes;      /* threads that may run it at once */
+    int samples;    /* in one call, at most */
+    int cotangents; /* likewise */
+};
 struct conv; /* a 3x3 layer, prepared by a backend */
 
 struct backend {
@@ -58,9 +76,8 @@ struct backend {
     size_t (*image_count)(int block, int channels, struct shape s); /* elements */
     void (*image_pack)(int channels, struct shape s, const void *plain, void *packed);
 
-    /* kernels: wanted algorithms, changed to those taken. lanes: how many threads may run this layer at once.
-       kinds: forward only, or all. */
-    enum err (*conv_new)(const struct conv_shape *s, bool forward_only, struct network_layer_kernels *kernels, int lanes, struct conv **out,
+    /* kernels: wanted algorithms, changed to those taken. */
+    enum err (*conv_new)(const struct conv_shape *s, const struct conv_use *use, struct network_layer_kernels *kernels, struct conv **out,
                          struct err_note *note) MUST_USE;
     void (*conv_free)(struct conv *c);
     size_t (*conv_scratch_bytes)(const struct conv *c);
@@ -70,33 +87,45 @@ struct backend {
     int (*conv_prepare_tasks)(const struct conv *c, bool backward);
     void (*conv_prepare)(const struct conv *c, bool backward, const void *w, int first, int count, void *prepared);
     const char *(*conv_choice)(const struct conv *c, int kind); /* what computes 0 forward, 1 backward data, 2 backward weights */
-    void (*conv_forward)(struct conv *c, int lane, void *scratch, const void *in, const void *w, const void *bias, void *out);
-    void (*conv_backward_data)(struct conv *c, int lane, void *scratch, const void *d_out, const void *w, void *d_in);
-    void (*conv_backward_weights)(struct conv *c, int lane, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias);
+    void (*conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out);
+    void (*conv_backward_data)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *d_out, const void *w, void *d_in);
+    void (*conv_backward_weights)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *d_out, void *d_w,
+                                  void *d_bias);
+    /* From here on a kernel without a batch works on one sample. */
 
     bool up_flips; /* up_backward_data reads flipped weights; forward the arena's */
     void (*up_forward)(const struct up_shape *s, const void *in, const void *w, const void *bias, void *out);
     void (*up_backward_data)(const struct up_shape *s, const void *d_out, const void *w, void *d_in);
-    void (*up_backward_weights)(const struct up_shape *s, const void *in, const void *d_out, void *d_w, void *d_bias);
+    void (*up_backward_weights)(const struct up_shape *s, const struct batch *b, const void *in, const void *d_out, void *d_w, void *d_bias);
 
     /* stats: mean and 1/sqrt(variance + eps) of each channel, 2 * padded channels; written forward, read backward.
        Without norm, gamma, beta, stats and their gradients are NULL. out may be z. */
     void (*norm_forward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out);
     /* d_out becomes d_z in place; d_more (may be NULL) is a second gradient of the output, added first. */
-    void (*norm_backward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *d_out,
-                          const void *d_more, void *d_gamma, void *d_beta);
+    void (*norm_backward)(const struct norm_shape *s, const struct batch *b, const void *z, const void *gamma, const void *beta, const void *stats,
+                          void *d_out, const void *d_more, void *d_gamma, void *d_beta);
     /* 2x2 maximum; of equal ones the first (row by row) gets the gradient. pool_backward adds to d_in. */
     void (*pool_forward)(const struct pool_shape *s, const void *in, void *out);
     void (*pool_backward)(const struct pool_shape *s, const void *in, const void *d_out, void *d_in);
     /* 1x1 convolution with bias to plain logits [out_channels][pixels]. */
     void (*head_forward)(const struct head_shape *s, const void *in, const void *w, const void *bias, void *logits);
-    void (*head_backward)(const struct head_shape *s, const void *in, const void *w, const void *d_logits, void *d_in, void *d_w, void *d_bias);
+    void (*head_backward)(const struct head_shape *s, const struct batch *b, const void *in, const void *w, const void *d_logits, void *d_in,
+                          void *d_w, void *d_bias);
     void (*add)(void *to, const void *from, size_t count); /* to += from */
 };
 
 struct backend backend_ref_float(int block);
 struct backend backend_ref_double(int block);
 
+/* Where the gradient of sample i of cotangent k lies, and of how many samples there are gradients in all. */
+static inline size_t batch_gradient(const struct batch *b, int k, int i)
+{
+    return (size_t)(k * b->samples + i) * b->gradient;
+}
+static inline int batch_gradients(const struct batch *b)
+{
+    return b->cotangents * b->samples;
+}
 static inline int channels_padded(int channels, int block)
 {
     return (channels + block - 1) / block * block;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/net/arena.h"
 #include "worker/net/dnnl_shim.h"
 #include "worker/net/kernel_pick.h"
 #include "worker/net/weights.h"
@@ -14,6 +15,7 @@
 enum { KINDS = 3 };
 struct conv {
     struct conv_shape shape;
+    struct conv_use use;
     const struct kernel_simd *simd;
     struct shim_conv *kind[KINDS]; /* NULL where kernel_simd serves: see make_weights */
     bool flips;
@@ -50,7 +52,7 @@ static void conv_free(struct conv *c)
 }
 
 /* The wanted algorithm, or direct where oneDNN does not have it. Winograd reads straight weights in every kind. */
-static bool make_kind(struct conv *c, enum shim_kind kind, enum network_algorithm *algorithm, int lanes)
+static bool make_kind(struct conv *c, enum shim_kind kind, enum network_algorithm *algorithm)
 {
     const struct conv_shape *s = &c->shape;
     struct shim_conv_shape shape = {
@@ -58,21 +60,21 @@ static bool make_kind(struct conv *c, enum shim_kind kind, enum network_algorith
         .in_rows = s->in.dims[0], .in_columns = s->in.dims[1], .out_rows = s->out.dims[0], .out_columns = s->out.dims[1],
         .stride = s->stride, .bias = s->bias && kind != SHIM_BACKWARD_DATA, .winograd = *algorithm == ALGORITHM_WINOGRAD,
     };
-    if (shape.winograd && (c->kind[kind] = shim_conv_new(kind, &shape, lanes))) return true;
+    if (shape.winograd && (c->kind[kind] = shim_conv_new(kind, &shape, c->use.lanes))) return true;
     *algorithm = ALGORITHM_DIRECT;
     shape.winograd = false;
     shape.flipped = kind == SHIM_BACKWARD_DATA;
     if (shape.flipped) c->flips = true;
-    return (c->kind[kind] = shim_conv_new(kind, &shape, lanes)) != NULL;
+    return (c->kind[kind] = shim_conv_new(kind, &shape, c->use.lanes)) != NULL;
 }
 
 /* Direct weight gradients: our kernel is a quarter faster than jit:avx2 (simd_conv.h). With AVX-512 oneDNN's is taken, but
    never its reference code, which is all that it has for images of one or two rows and a thousand times slower than ours. */
-static bool make_weights(struct conv *c, enum network_algorithm *algorithm, int lanes)
+static bool make_weights(struct conv *c, enum network_algorithm *algorithm)
 {
     struct shim_conv **kind = &c->kind[SHIM_BACKWARD_WEIGHTS];
     if (c->shape.block == 8 && *algorithm == ALGORITHM_DIRECT) return true;
-    if (!make_kind(c, SHIM_BACKWARD_WEIGHTS, algorithm, lanes)) return false;
+    if (!make_kind(c, SHIM_BACKWARD_WEIGHTS, algorithm)) return false;
     if (*algorithm == ALGORITHM_DIRECT && (c->shape.block == 8 || strstr(shim_conv_name(*kind), "ref"))) {
         shim_conv_free(*kind);
         *kind = NULL;
@@ -80,22 +82,22 @@ static bool make_weights(struct conv *c, enum network_algorithm *algorithm, int 
     return true;
 }
 
-static enum err conv_new(const struct conv_shape *s, bool forward_only, struct network_layer_kernels *kernels, int lanes, struct conv **out,
+static enum err conv_new(const struct conv_shape *s, const struct conv_use *use, struct network_layer_kernels *kernels, struct conv **out,
                          struct err_note *note)
 {
     struct conv *c = calloc(1, sizeof *c);
     *out = NULL;
     if (!c) return err_set(note, ERR_NO_MEMORY, "", "no memory for a convolution layer");
     c->shape = *s;
+    c->use = *use;
     c->simd = kernel_pick(s->block);
     if (s->image) {
         kernels->forward = kernels->backward_data = kernels->backward_weights = ALGORITHM_DIRECT;
         *out = c;
         return OK;
     }
-    bool good = make_kind(c, SHIM_FORWARD, &kernels->forward, lanes);
-    if (good && !forward_only)
-        good = make_kind(c, SHIM_BACKWARD_DATA, &kernels->backward_data, lanes) && make_weights(c, &kernels->backward_weights, lanes);
+    bool good = make_kind(c, SHIM_FORWARD, &kernels->forward);
+    if (good && !use->forward_only) good = make_kind(c, SHIM_BACKWARD_DATA, &kernels->backward_data) && make_weights(c, &kernels->backward_weights);
     if (!good) {
         conv_free(c);
         return err_set(note, ERR_NO_MEMORY, "backend", "oneDNN has no convolution of %d to %d channels, %d x %d pixels, stride %d, or no memory for it",
@@ -105,11 +107,26 @@ static enum err conv_new(const struct conv_shape *s, bool forward_only, struct n
     return OK;
 }
 
+static size_t weights_count(const struct conv_shape *s)
+{
+    return 9 * (size_t)s->parts * (size_t)channels_padded(s->in_channels, s->block) * (size_t)channels_padded(s->out_channels, s->block);
+}
+
+/* oneDNN's primitives take one sample: weight gradients of the second and later ones are made apart, then added. */
+static size_t sum_bytes(const struct conv *c)
+{
+    if (!c->kind[SHIM_BACKWARD_WEIGHTS] || c->use.samples < 2) return 0;
+    return (weights_count(&c->shape) + (size_t)channels_padded(c->shape.out_channels, c->shape.block)) * sizeof(float);
+}
+
 static size_t conv_scratch_bytes(const struct conv *c)
 {
     size_t most = 0;
-    for (int k = 0; k < KINDS; k++)
-        if (c->kind[k] && shim_conv_scratch_bytes(c->kind[k]) > most) most = shim_conv_scratch_bytes(c->kind[k]);
+    for (int k = 0; k < KINDS; k++) {
+        size_t need = c->kind[k] ? shim_conv_scratch_bytes(c->kind[k]) : 0;
+        if (k == SHIM_BACKWARD_WEIGHTS) need = arena_round(need) + sum_bytes(c);
+        if (need > most) most = need;
+    }
     return most;
 }
 
@@ -137,23 +154,44 @@ static void conv_prepare(const struct conv *c, bool backward, const void *w, int
     weights_flip(c->shape.block, sizeof(float), (size_t)count * blocks, (const float *)w + at, (float *)prepared + at);
 }
 
-static void conv_forward(struct conv *c, int lane, void *scratch, const void *in, const void *w, const void *bias, void *out)
+static void conv_forward(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out)
 {
-    if (c->shape.image) c->simd->image_forward(&c->shape, in, w, bias, out);
-    else shim_conv_run(c->kind[SHIM_FORWARD], lane, scratch, UNCONST(in), UNCONST(w), UNCONST(bias), out);
+    for (size_t i = 0; i < (size_t)b->samples; i++) {
+        const float *from = (const float *)in + i * b->value;
+        float *to = (float *)out + i * b->value;
+        if (c->shape.image) c->simd->image_forward(&c->shape, from, w, bias, to);
+        else shim_conv_run(c->kind[SHIM_FORWARD], lane, scratch, UNCONST(from), UNCONST(w), UNCONST(bias), to);
+    }
 }
 
-static void conv_backward_data(struct conv *c, int lane, void *scratch, const void *d_out, const void *w, void *d_in)
+static void conv_backward_data(struct conv *c, int lane, const struct batch *b, void *scratch, const void *d_out, const void *w, void *d_in)
 {
     assert(!c->shape.image);
-    shim_conv_run(c->kind[SHIM_BACKWARD_DATA], lane, scratch, d_in, UNCONST(w), NULL, UNCONST(d_out));
+    for (size_t i = 0; i < (size_t)batch_gradients(b); i++)
+        shim_conv_run(c->kind[SHIM_BACKWARD_DATA], lane, scratch, (float *)d_in + i * b->gradient, UNCONST(w), NULL, (float *)UNCONST(d_out) + i * b->gradient);
 }
 
-static void conv_backward_weights(struct conv *c, int lane, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias)
+static void shim_weights(struct conv *c, int lane, const struct batch *b, void *scratch, const float *in, const float *d_out, float *d_w, float *d_bias)
 {
-    if (c->shape.image) c->simd->image_backward_weights(&c->shape, in, d_out, d_w, d_bias);
-    else if (!c->kind[SHIM_BACKWARD_WEIGHTS]) c->simd->conv_backward_weights(&c->shape, in, d_out, d_w, d_bias);
-    else shim_conv_run(c->kind[SHIM_BACKWARD_WEIGHTS], lane, scratch, UNCONST(in), d_w, d_bias, UNCONST(d_out));
+    struct shim_conv *kind = c->kind[SHIM_BACKWARD_WEIGHTS];
+    float *apart = (float *)(void *)((unsigned char *)scratch + arena_round(shim_conv_scratch_bytes(kind))), *bias_apart = apart + weights_count(&c->shape);
+    assert(b->samples <= c->use.samples);
+    for (size_t i = 0; i < (size_t)b->samples; i++) {
+        shim_conv_run(kind, lane, scratch, (float *)UNCONST(in) + i * b->value, i ? apart : d_w, i ? bias_apart : d_bias, (float *)UNCONST(d_out) + i * b->gradient);
+        if (i) c->simd->add(d_w, apart, weights_count(&c->shape));
+        if (i && d_bias) c->simd->add(d_bias, bias_apart, (size_t)channels_padded(c->shape.out_channels, c->shape.block));
+    }
+}
+
+static void conv_backward_weights(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias)
+{
+    if (c->shape.image) c->simd->image_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
+    else if (!c->kind[SHIM_BACKWARD_WEIGHTS]) c->simd->conv_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
+    else
+        for (int k = 0; k < b->cotangents; k++) {
+            size_t leaf = (size_t)k * b->leaf_apart;
+            shim_weights(c, lane, b, scratch, in, (const float *)d_out + batch_gradient(b, k, 0), (float *)d_w + leaf, d_bias ? (float *)d_bias + leaf : NULL);
+        }
 }
 
 const char *backend_dnnl_choice(const struct conv *c, int kind)

@@ -18,10 +18,10 @@ static size_t ref_image_count(int block, int channels, struct shape s)
     return (size_t)channels * shape_pixels(s);
 }
 
-static enum err ref_conv_new(const struct conv_shape *s, bool forward_only, struct network_layer_kernels *kernels, int lanes,
-                             struct conv **out, struct err_note *note)
+static enum err ref_conv_new(const struct conv_shape *s, const struct conv_use *use, struct network_layer_kernels *kernels, struct conv **out,
+                             struct err_note *note)
 {
-    (void)forward_only, (void)lanes;
+    (void)use;
     kernels->forward = kernels->backward_data = kernels->backward_weights = ALGORITHM_DIRECT;
     *out = malloc(sizeof **out);
     if (!*out) return err_set(note, ERR_NO_MEMORY, "", "no memory for a convolution layer");

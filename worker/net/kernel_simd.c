@@ -28,10 +28,10 @@ INLINE void drain(double *sums, vec a, vec b, vec c, vec d)
     for (int i = 0; i < VEC; i++) sums[i] += (double)part[i];
 }
 
+/* Adds to sums. */
 static void plane_sums(const float *in, size_t pixels, int block, double *sums)
 {
     size_t step = (size_t)block;
-    for (int i = 0; i < VEC; i++) sums[i] = 0;
     for (size_t first = 0; first < pixels; first += CHUNK) {
         size_t last = first + CHUNK < pixels ? first + CHUNK : pixels, p = first;
         vec s[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
@@ -42,11 +42,12 @@ static void plane_sums(const float *in, size_t pixels, int block, double *sums)
     }
 }
 
-static void channel_sums(const float *in, int channels, size_t pixels, int block, float *to)
+/* Over all pixels of `samples` samples, `apart` floats from one to the next. */
+static void channel_sums(const float *in, int samples, size_t apart, int channels, size_t pixels, int block, float *to)
 {
     for (int v = 0; v < vectors_of(channels, block); v++) {
-        double sums[VEC];
-        plane_sums(in + vector_at(v, pixels, block), pixels, block, sums);
+        double sums[VEC] = {0};
+        for (int i = 0; i < samples; i++) plane_sums(in + (size_t)i * apart + vector_at(v, pixels, block), pixels, block, sums);
         for (int i = 0; i < VEC; i++) to[v * VEC + i] = (float)sums[i];
     }
 }

@@ -9,13 +9,14 @@
 #include "worker/net/network_inside.h"
 
 /* The kernels that the caller asks for must be those of this network. */
-static enum err check_kernels(const struct network_kernels *k, const struct graph *g, struct err_note *note)
+static enum err check_kernels(const struct network_config *c, const struct network_kernels *k, const struct graph *g, struct err_note *note)
 {
-    if (k->micro_batch != 1)
-        return err_set(note, k->micro_batch < 1 ? ERR_RANGE : ERR_NOT_BUILT, "/kernels/micro_batch", "%d: only 1 is built yet", k->micro_batch);
-    if (k->layers != g->layers)
+    int most = c->inference_only ? NETWORK_BATCH_MAX : c->batch;
+    if (k->micro_batch < 1 || k->micro_batch > most)
+        return err_set(note, ERR_RANGE, "/kernels/micro_batch", "%d samples in a micro-batch: 1 to %d are possible", k->micro_batch, most);
+    if (k->layers && k->layers != g->layers)
         return err_set(note, ERR_RANGE, "/kernels/layers", "%d layers are given and the network has %d", k->layers, g->layers);
-    for (int i = 0; i < g->nodes; i++) {
+    for (int i = 0; k->layers && i < g->nodes; i++) {
         const struct node *n = &g->node[i];
         if (n->layer != NONE && strcmp(k->layer[n->layer].name, n->name))
             return err_set(note, ERR_RANGE, "/kernels/layers", "layer %d is \"%s\" and the network's is %s", n->layer, k->layer[n->layer].name, n->name);
@@ -27,13 +28,13 @@ static enum err check_kernels(const struct network_kernels *k, const struct grap
 static enum err want_kernels(struct network *net, struct err_note *note)
 {
     const struct network_kernels *given = net->config.kernels;
-    if (given && given->layers) {
-        enum err e = check_kernels(given, &net->graph, note);
+    net->kernels.micro_batch = 1;
+    if (given) {
+        enum err e = check_kernels(&net->config, given, &net->graph, note);
         if (e) return e;
         net->kernels = *given;
-        return OK;
+        if (given->layers) return OK;
     }
-    net->kernels.micro_batch = 1;
     net->kernels.layers = net->graph.layers;
     for (int i = 0; i < net->graph.nodes; i++) {
         const struct node *n = &net->graph.node[i];
@@ -44,11 +45,13 @@ static enum err want_kernels(struct network *net, struct err_note *note)
 
 static enum err make_layers(struct network *net, struct err_note *note)
 {
+    const struct conv_use use = {.forward_only = net->config.inference_only, .lanes = net->config.lanes, .samples = net->kernels.micro_batch,
+                                 .cotangents = net->config.gradients};
     for (int i = 0; i < net->graph.nodes; i++) {
         struct node *n = &net->graph.node[i];
         if (n->layer == NONE) continue;
         struct network_layer_kernels *k = &net->kernels.layer[n->layer], wanted = *k;
-        enum err e = net->backend.conv_new(&n->shape.conv, net->config.inference_only, k, net->config.lanes, &n->conv, note);
+        enum err e = net->backend.conv_new(&n->shape.conv, &use, k, &n->conv, note);
         if (e) return e;
         if (memcmp(&wanted, k, sizeof wanted)) net->kernels_changed = true;
     }

@@ -6,7 +6,8 @@
        network_backward(net, n, k);                         network_gradient(net, k) = sum over the samples
        ...change network_weights(net) by network_gradient(net, k), both network_arena_count(net) floats long
    Two gradients from one forward: fill k = 0 and 1, call network_backward for each.
-   Results are equal bit for bit for any number of lanes: gradients are summed over the samples in a fixed tree. */
+   Results are equal bit for bit for any number of lanes: gradients are summed over the samples of a micro-batch in their
+   order, over the micro-batches in a fixed tree. */
 #ifndef WORKER_NET_NETWORK_H
 #define WORKER_NET_NETWORK_H
 #include <stdbool.h>
@@ -18,15 +19,15 @@
 #include "worker/net/profile.h"
 #include "worker/net/shape.h"
 
-enum { NETWORK_LEVELS_MAX = 8, NETWORK_CONVS_MAX = 4, NETWORK_GRADIENTS_MAX = 2, NETWORK_CHANNELS_MAX = 4096,
+enum { NETWORK_BATCH_MAX = 4096, NETWORK_LEVELS_MAX = 8, NETWORK_CONVS_MAX = 4, NETWORK_GRADIENTS_MAX = 2, NETWORK_CHANNELS_MAX = 4096,
        NETWORK_LAYERS_MAX = 2 * NETWORK_LEVELS_MAX * NETWORK_CONVS_MAX + NETWORK_LEVELS_MAX };
 
-/* Which algorithm computes what, layer by layer in canonical order (3x3 and transposed convolutions). It decides the last
-   bits of the weights, so it is part of what a run must repeat; it never depends on the number of lanes. */
+/* Which algorithm computes what, layer by layer in canonical order (3x3 convolutions), and how many samples a lane takes at once.
+   It decides the last bits of the weights, so it is part of what a run must repeat; it never depends on the number of lanes. */
 enum network_algorithm { ALGORITHM_DIRECT, ALGORITHM_WINOGRAD };
 struct network_kernels {
-    int micro_batch; /* samples in one call of a kernel; 1 is what is built */
-    int layers;      /* 0: not chosen yet */
+    int micro_batch; /* samples in one call of a kernel, 1 up to the batch */
+    int layers;      /* 0: not chosen yet; then all are direct */
     struct network_layer_kernels {
         char name[32]; /* "encoder.0.conv.0" */
         enum network_algorithm forward, backward_data, backward_weights;
@@ -50,7 +51,7 @@ struct network_config {
     int gradients;                   /* 1, or 2 for steps with two losses */
     int lanes;                       /* threads; 0: all of this process's affinity mask */
     const char *backend;             /* "dnnl", "ref"; NULL: the fastest that this machine has */
-    const struct network_kernels *kernels; /* NULL: all direct */
+    const struct network_kernels *kernels; /* NULL: all direct, one sample at a time */
     bool inference_only;             /* no gradients, no activations kept: network_infer only */
 };
 
@@ -123,6 +124,8 @@ float *network_logit_gradient(struct network *net, int k, int sample); /* same s
 /* Overwrites network_gradient(net, k) with the gradient summed over the samples of the last network_forward. The weights
    must be those of that forward: take both gradients before changing them. */
 void network_backward(struct network *net, int samples, int k);
+/* Both gradients at once, for less than two calls cost; the same bits. */
+void network_backward_both(struct network *net, int samples);
 
 /* ---- inference --------------------------------------------------------------------------------------- */
 /* Forward only, any number of patches, all lanes. Overwrites the activations of a network_forward. */

@@ -64,7 +64,7 @@ enum err config_check(const struct network_config *c, struct err_note *note)
         {"/model/widths", c->levels, 1, NETWORK_LEVELS_MAX},
         {"/model/convs", c->convs, 1, NETWORK_CONVS_MAX},
         {"/model/groups", c->norm == MODEL_NORM_GROUP ? c->groups : 1, 1, NETWORK_CHANNELS_MAX},
-        {"/training/batch", c->inference_only ? 1 : c->batch, 1, 4096},
+        {"/training/batch", c->inference_only ? 1 : c->batch, 1, NETWORK_BATCH_MAX},
         {"gradients", c->inference_only ? 1 : c->gradients, 1, NETWORK_GRADIENTS_MAX},
         {"/training/threads", c->lanes, 0, LANES_MAX},
     };

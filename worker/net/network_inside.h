@@ -19,7 +19,8 @@ struct network {
     struct profile *profile; /* NULL: off */
     struct network_parameter parameter[TENSORS_MAX];
     /* the call in progress, read by the lanes */
-    int samples, k;
+    int samples, group;   /* samples of a task */
+    int k, cotangents;    /* first gradient, and how many at once */
     const float *const *images;
     float *const *infer_logits;
 };
@@ -37,5 +38,11 @@ void network_freshen(struct network *net, bool backward);
 static inline unsigned char *network_at(const struct network *net, size_t offset)
 {
     return net->arena.base + offset;
+}
+/* Where a micro-batch leaves its parameter gradient k; those of the first are where the sums end up. */
+static inline unsigned char *network_leaf(const struct network *net, int task, int k)
+{
+    size_t which = (size_t)task * (size_t)net->config.gradients + (size_t)k;
+    return network_at(net, net->plan.leaves) + which * arena_round(net->plan.arena_bytes);
 }
 #endif

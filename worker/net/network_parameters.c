@@ -33,7 +33,7 @@ const float *network_weights_seen(const struct network *net)
 float *network_gradient(struct network *net, int k)
 {
     assert(k >= 0 && k < net->config.gradients);
-    return (float *)(void *)network_at(net, net->plan.gradient[k]);
+    return (float *)(void *)network_leaf(net, 0, k);
 }
 
 void network_to_canonical(const struct network *net, const float *arena, float *canonical)

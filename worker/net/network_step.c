@@ -1,31 +1,47 @@
-/* network_step: forward and backward of a batch and inference of patches, sample by sample over the lanes. */
+/* network_step: forward and backward of a batch and inference of patches, a micro-batch at a time over the lanes. */
 #include <assert.h>
 
 #include "worker/net/network_inside.h"
 
 enum { SLICE = 4096 /* elements: 16 samples of it in floats fill half of a 512 KiB cache */ };
 
-/* slot: which sample's memory; kept for backward, or passing. */
-static struct run run_of(const struct network *net, int slot, int lane, bool keep)
+/* slot: the first sample's memory; kept for backward, or passing. */
+static struct run run_of(const struct network *net, int slot, int samples, int lane, bool keep)
 {
     const struct plan *p = &net->plan;
-    size_t s = (size_t)slot, l = (size_t)lane;
+    size_t s = (size_t)slot, e = net->backend.element_bytes, value = keep ? p->kept_bytes : p->passing_bytes;
+    size_t gradients = (size_t)(net->kernels.micro_batch * net->config.gradients);
     return (struct run){
         .backend = &net->backend, .graph = &net->graph, .lane = lane, .keep = keep,
-        .values = network_at(net, p->samples) + s * (keep ? p->kept_bytes : p->passing_bytes),
+        .batch = {.samples = samples, .cotangents = net->cotangents, .value = value / e, .gradient = p->gradient_bytes / e, .stats = p->stats_bytes / e,
+                  .logits = p->logit_bytes / e, .logits_apart = (size_t)net->config.batch * p->logit_bytes / e, .leaf_apart = arena_round(p->arena_bytes) / e},
+        .values = network_at(net, p->samples) + s * value,
         .stats = network_at(net, p->stats) + s * p->stats_bytes,
-        .gradients = network_at(net, p->gradients) + l * p->gradient_bytes,
-        .scratch = network_at(net, p->scratch) + l * p->scratch_bytes,
+        .gradients = network_at(net, p->gradients) + (size_t)lane * gradients * p->gradient_bytes,
+        .scratch = network_at(net, p->scratch) + (size_t)lane * p->scratch_bytes,
         .weights = network_at(net, p->weights), .prepared = network_at(net, p->prepared),
         .profile = keep ? net->profile : NULL,
     };
 }
 
-static void run_forward(const struct network *net, const struct run *r, const void *image)
+/* Tasks are micro-batches; the last may be smaller. */
+static int tasks_of(const struct network *net)
+{
+    return (net->samples + net->group - 1) / net->group;
+}
+
+static int samples_of(const struct network *net, int task)
+{
+    int left = net->samples - task * net->group;
+    return left < net->group ? left : net->group;
+}
+
+static void run_forward(const struct network *net, const struct run *r, const float *const images[])
 {
     const struct graph *g = &net->graph;
     profile_start(r->profile, r->lane);
-    net->backend.image_pack(net->config.in_channels, g->node[0].shape.conv.in, image, run_value(r, g->image));
+    for (int i = 0; i < r->batch.samples; i++)
+        net->backend.image_pack(net->config.in_channels, g->node[0].shape.conv.in, images[i], run_value(r, g->image, i));
     run_lap(r, &g->node[0], PROFILE_PACK);
     for (int i = 0; i < g->nodes; i++) {
         g->node[i].op->forward(r, &g->node[i]);
@@ -33,12 +49,13 @@ static void run_forward(const struct network *net, const struct run *r, const vo
     }
 }
 
-static void forward_task(void *ctx, int sample, int lane)
+static void forward_task(void *ctx, int task, int lane)
 {
-    const struct network *net = ctx;
-    struct run r = run_of(net, sample, lane, true);
-    r.logits = network_logits(ctx, sample);
-    run_forward(net, &r, net->images[sample]);
+    struct network *net = ctx;
+    int first = task * net->group;
+    struct run r = run_of(net, first, samples_of(net, task), lane, true);
+    r.logits = (unsigned char *)network_logits(net, first);
+    run_forward(net, &r, net->images + first);
 }
 
 void network_forward(struct network *net, int samples, const float *const images[])
@@ -46,10 +63,12 @@ void network_forward(struct network *net, int samples, const float *const images
     assert(samples >= 0 && samples <= net->config.batch);
     net->images = images;
     net->samples = samples;
+    net->group = net->kernels.micro_batch;
+    net->cotangents = 1;
     enum profile_kind before = profile_phase(net->profile, PROFILE_PREPARE);
     network_freshen(net, false);
     profile_phase(net->profile, PROFILE_BETWEEN);
-    lanes_run(net->lanes, samples, forward_task, net);
+    lanes_run(net->lanes, tasks_of(net), forward_task, net);
     profile_phase(net->profile, before);
 }
 
@@ -65,19 +84,13 @@ float *network_logit_gradient(struct network *net, int k, int sample)
     return (float *)(void *)(network_at(net, net->plan.d_logits[k]) + (size_t)sample * net->plan.logit_bytes);
 }
 
-/* Where sample s leaves its gradient; the first one's leaf is where the sum ends up. */
-static unsigned char *leaf_of(const struct network *net, int sample)
-{
-    if (sample == 0) return network_at(net, net->plan.gradient[net->k]);
-    return network_at(net, net->plan.leaves) + (size_t)(sample - 1) * arena_round(net->plan.arena_bytes);
-}
-
-static void backward_task(void *ctx, int sample, int lane)
+static void backward_task(void *ctx, int task, int lane)
 {
     struct network *net = ctx;
-    struct run r = run_of(net, sample, lane, true);
-    r.leaf = leaf_of(net, sample);
-    r.d_logits = network_logit_gradient(net, net->k, sample);
+    int first = task * net->group;
+    struct run r = run_of(net, first, samples_of(net, task), lane, true);
+    r.leaf = network_leaf(net, task, net->k);
+    r.d_logits = (const unsigned char *)network_logit_gradient(net, net->k, first);
     profile_start(r.profile, lane);
     for (int i = net->graph.nodes - 1; i >= 0; i--) {
         const struct node *n = &net->graph.node[i];
@@ -86,44 +99,61 @@ static void backward_task(void *ctx, int sample, int lane)
     }
 }
 
-/* The fixed tree: ((0+1)+(2+3))+((4+5)+(6+7)) ... for each element, whoever computes the slice. */
+/* The fixed tree over micro-batches: ((0+1)+(2+3))+((4+5)+(6+7)) ... for each element, whoever computes the slice. */
 static void sum_task(void *ctx, int slice, int lane)
 {
     const struct network *net = ctx;
     size_t e = net->backend.element_bytes, first = (size_t)slice * SLICE, count = net->graph.arena_count - first;
+    int tasks = tasks_of(net);
     (void)lane;
     if (count > SLICE) count = SLICE;
-    for (int apart = 1; apart < net->samples; apart *= 2)
-        for (int i = 0; i + apart < net->samples; i += 2 * apart)
-            net->backend.add(leaf_of(net, i) + first * e, leaf_of(net, i + apart) + first * e, count);
+    for (int k = net->k; k < net->k + net->cotangents; k++)
+        for (int apart = 1; apart < tasks; apart *= 2)
+            for (int i = 0; i + apart < tasks; i += 2 * apart)
+                net->backend.add(network_leaf(net, i, k) + first * e, network_leaf(net, i + apart, k) + first * e, count);
+}
+
+static void backward(struct network *net, int samples, int k, int cotangents)
+{
+    assert(samples == net->samples && samples >= 1 && k >= 0 && k + cotangents <= net->config.gradients);
+    net->k = k;
+    net->cotangents = cotangents;
+    enum profile_kind before = profile_phase(net->profile, PROFILE_PREPARE);
+    network_freshen(net, true);
+    profile_phase(net->profile, PROFILE_BETWEEN);
+    lanes_run(net->lanes, tasks_of(net), backward_task, net);
+    profile_phase(net->profile, PROFILE_TREE);
+    if (tasks_of(net) > 1) lanes_run(net->lanes, (int)((net->graph.arena_count + SLICE - 1) / SLICE), sum_task, net);
+    profile_phase(net->profile, before);
 }
 
 void network_backward(struct network *net, int samples, int k)
 {
-    assert(samples == net->samples && samples >= 1 && k >= 0 && k < net->config.gradients);
-    net->k = k;
-    enum profile_kind before = profile_phase(net->profile, PROFILE_PREPARE);
-    network_freshen(net, true);
-    profile_phase(net->profile, PROFILE_BETWEEN);
-    lanes_run(net->lanes, samples, backward_task, net);
-    profile_phase(net->profile, PROFILE_TREE);
-    if (samples > 1) lanes_run(net->lanes, (int)((net->graph.arena_count + SLICE - 1) / SLICE), sum_task, net);
-    profile_phase(net->profile, before);
+    backward(net, samples, k, 1);
+}
+
+void network_backward_both(struct network *net, int samples)
+{
+    backward(net, samples, 0, 2);
 }
 
 static void infer_task(void *ctx, int task, int lane)
 {
     const struct network *net = ctx;
-    struct run r = run_of(net, lane, lane, false);
-    r.logits = net->infer_logits[task];
-    run_forward(net, &r, net->images[task]);
+    struct run r = run_of(net, lane * net->kernels.micro_batch, samples_of(net, task), lane, false);
+    r.infer_logits = net->infer_logits + task * net->group;
+    run_forward(net, &r, net->images + task * net->group);
 }
 
 void network_infer(struct network *net, int count, const float *const images[], float *const logits[])
 {
+    int lanes = net->config.lanes, share = (count + lanes - 1) / lanes; /* few patches: rather all lanes than full micro-batches */
     net->images = images;
     net->infer_logits = logits;
-    net->samples = 0;
+    net->samples = count;
+    net->cotangents = 1;
+    net->group = share < 1 ? 1 : share < net->kernels.micro_batch ? share : net->kernels.micro_batch;
     network_freshen(net, false);
-    lanes_run(net->lanes, count, infer_task, net);
+    lanes_run(net->lanes, tasks_of(net), infer_task, net);
+    net->samples = 0; /* the activations of a network_forward are gone */
 }

@@ -1,21 +1,26 @@
 /* op: finding the memory that a node's forward and backward work on. */
 #include "worker/net/op.h"
 
-void *run_value(const struct run *r, int value)
+void *run_value(const struct run *r, int value, int i)
 {
     const struct value *v = &r->graph->value[value];
-    return r->values + (r->keep ? v->kept : v->passing);
+    return r->values + (r->keep ? v->kept : v->passing) + (size_t)i * r->batch.value * r->backend->element_bytes;
 }
 
-void *run_gradient(const struct run *r, struct gradient_ref ref)
+void *run_gradient(const struct run *r, struct gradient_ref ref, int i)
 {
     if (ref.buffer == NONE) return NULL;
-    return r->gradients + r->graph->buffer[ref.buffer].offset + ref.first * r->backend->element_bytes;
+    return r->gradients + r->graph->buffer[ref.buffer].offset + (ref.first + (size_t)i * r->batch.gradient) * r->backend->element_bytes;
 }
 
-void *run_stats(const struct run *r, const struct node *n)
+void *run_stats(const struct run *r, const struct node *n, int i)
 {
-    return r->stats + n->stats * r->backend->element_bytes;
+    return r->stats + (n->stats + (size_t)i * r->batch.stats) * r->backend->element_bytes;
+}
+
+void *run_logits(const struct run *r, int i)
+{
+    return r->infer_logits ? (void *)r->infer_logits[i] : r->logits + (size_t)i * r->batch.logits * r->backend->element_bytes;
 }
 
 const void *run_weight(const struct run *r, int tensor)

@@ -1,20 +1,22 @@
-/* op: what a node does, forward and backward, to one sample on one lane. */
+/* op: what a node does, forward and backward, to one micro-batch of samples on one lane. */
 #ifndef WORKER_NET_OP_H
 #define WORKER_NET_OP_H
 #include "worker/net/graph.h"
 #include "worker/net/profile.h"
 
-/* Where everything of one sample on one lane lies. */
+/* Where everything of one micro-batch on one lane lies; pointers are to its first sample. */
 struct run {
     const struct backend *backend;
     const struct graph *graph;
     int lane;
     bool keep;               /* training: values stay for backward */
+    struct batch batch;
     unsigned char *values, *stats, *gradients, *scratch;
     unsigned char *weights, *prepared; /* arenas */
-    unsigned char *leaf;     /* this sample's gradient of all parameters, in arena form */
-    void *logits;
-    const void *d_logits;
+    unsigned char *leaf;     /* the micro-batch's gradient of all parameters, in arena form */
+    unsigned char *logits;
+    float *const *infer_logits; /* or NULL: of each sample, in place of `logits` */
+    const unsigned char *d_logits;
     struct profile *profile; /* NULL: nothing is measured */
 };
 
@@ -28,9 +30,11 @@ struct op {
 };
 extern const struct op op_conv, op_norm_act, op_pool, op_up, op_head;
 
-void *run_value(const struct run *r, int value);
-void *run_gradient(const struct run *r, struct gradient_ref ref); /* NULL for NONE */
-void *run_stats(const struct run *r, const struct node *n);
+/* Of sample i of the micro-batch; of gradient i of the micro-batch (struct batch: samples times cotangents). */
+void *run_value(const struct run *r, int value, int i);
+void *run_gradient(const struct run *r, struct gradient_ref ref, int i); /* NULL for NONE */
+void *run_stats(const struct run *r, const struct node *n, int i);
+void *run_logits(const struct run *r, int i);
 const void *run_weight(const struct run *r, int tensor);          /* NULL for NONE */
 void *run_prepared(const struct run *r, const struct node *n, bool backward);
 /* What forward or backward data reads: the prepared weights, or the arena's. */
@@ -38,6 +42,6 @@ const void *run_read(const struct run *r, const struct node *n, bool backward);
 void *run_leaf(const struct run *r, int tensor);                  /* NULL for NONE */
 static inline void run_lap(const struct run *r, const struct node *n, enum profile_kind kind)
 {
-    profile_lap(r->profile, r->lane, kind, (int)(n - r->graph->node), 1);
+    profile_lap(r->profile, r->lane, kind, (int)(n - r->graph->node), batch_gradients(&r->batch));
 }
 #endif

@@ -3,17 +3,17 @@
 
 static void forward(const struct run *r, const struct node *n)
 {
-    r->backend->conv_forward(n->conv, r->lane, r->scratch, run_value(r, n->in), run_read(r, n, false), run_weight(r, n->bias),
-                             run_value(r, n->out));
+    r->backend->conv_forward(n->conv, r->lane, &r->batch, r->scratch, run_value(r, n->in, 0), run_read(r, n, false), run_weight(r, n->bias),
+                             run_value(r, n->out, 0));
 }
 
 static void backward(const struct run *r, const struct node *n)
 {
-    const void *d_out = run_gradient(r, n->d_out);
-    r->backend->conv_backward_weights(n->conv, r->lane, r->scratch, run_value(r, n->in), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
+    const void *d_out = run_gradient(r, n->d_out, 0);
+    r->backend->conv_backward_weights(n->conv, r->lane, &r->batch, r->scratch, run_value(r, n->in, 0), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
     run_lap(r, n, PROFILE_CONV_WEIGHTS);
     if (n->d_in.buffer == NONE) return; /* the image needs no gradient */
-    r->backend->conv_backward_data(n->conv, r->lane, r->scratch, d_out, run_read(r, n, true), run_gradient(r, n->d_in));
+    r->backend->conv_backward_data(n->conv, r->lane, &r->batch, r->scratch, d_out, run_read(r, n, true), run_gradient(r, n->d_in, 0));
 }
 
 static void prepare(const struct run *r, const struct node *n, bool backward, int task)

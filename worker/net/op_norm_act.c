@@ -3,14 +3,15 @@
 
 static void forward(const struct run *r, const struct node *n)
 {
-    r->backend->norm_forward(&n->shape.norm, run_value(r, n->in), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n),
-                             run_value(r, n->out));
+    for (int i = 0; i < r->batch.samples; i++)
+        r->backend->norm_forward(&n->shape.norm, run_value(r, n->in, i), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, i),
+                                 run_value(r, n->out, i));
 }
 
 static void backward(const struct run *r, const struct node *n)
 {
-    r->backend->norm_backward(&n->shape.norm, run_value(r, n->in), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n),
-                              run_gradient(r, n->d_out), run_gradient(r, n->d_more), run_leaf(r, n->weight), run_leaf(r, n->bias));
+    r->backend->norm_backward(&n->shape.norm, &r->batch, run_value(r, n->in, 0), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, 0),
+                              run_gradient(r, n->d_out, 0), run_gradient(r, n->d_more, 0), run_leaf(r, n->weight), run_leaf(r, n->bias));
 }
 
 const struct op op_norm_act = {"norm_act", forward, backward, NULL, PROFILE_NORM_FORWARD, PROFILE_NORM_BACKWARD};

@@ -3,12 +3,13 @@
 
 static void forward(const struct run *r, const struct node *n)
 {
-    r->backend->pool_forward(&n->shape.pool, run_value(r, n->in), run_value(r, n->out));
+    for (int i = 0; i < r->batch.samples; i++) r->backend->pool_forward(&n->shape.pool, run_value(r, n->in, i), run_value(r, n->out, i));
 }
 
 static void backward(const struct run *r, const struct node *n)
 {
-    r->backend->pool_backward(&n->shape.pool, run_value(r, n->in), run_gradient(r, n->d_out), run_gradient(r, n->d_in));
+    for (int i = 0; i < batch_gradients(&r->batch); i++)
+        r->backend->pool_backward(&n->shape.pool, run_value(r, n->in, i % r->batch.samples), run_gradient(r, n->d_out, i), run_gradient(r, n->d_in, i));
 }
 
 const struct op op_pool = {"pool", forward, backward, NULL, PROFILE_POOL, PROFILE_POOL};

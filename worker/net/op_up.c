@@ -3,15 +3,17 @@
 
 static void forward(const struct run *r, const struct node *n)
 {
-    r->backend->up_forward(&n->shape.up, run_value(r, n->in), run_weight(r, n->weight), run_weight(r, n->bias), run_value(r, n->out));
+    for (int i = 0; i < r->batch.samples; i++)
+        r->backend->up_forward(&n->shape.up, run_value(r, n->in, i), run_weight(r, n->weight), run_weight(r, n->bias), run_value(r, n->out, i));
 }
 
 static void backward(const struct run *r, const struct node *n)
 {
-    const void *d_out = run_gradient(r, n->d_out);
-    r->backend->up_backward_weights(&n->shape.up, run_value(r, n->in), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
+    r->backend->up_backward_weights(&n->shape.up, &r->batch, run_value(r, n->in, 0), run_gradient(r, n->d_out, 0), run_leaf(r, n->weight),
+                                    run_leaf(r, n->bias));
     run_lap(r, n, PROFILE_UP_WEIGHTS);
-    r->backend->up_backward_data(&n->shape.up, d_out, run_read(r, n, true), run_gradient(r, n->d_in));
+    for (int i = 0; i < batch_gradients(&r->batch); i++)
+        r->backend->up_backward_data(&n->shape.up, run_gradient(r, n->d_out, i), run_read(r, n, true), run_gradient(r, n->d_in, i));
 }
 
 /* Backward data's flipped weights, one block of input channels a task. */

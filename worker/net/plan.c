@@ -83,6 +83,7 @@ static size_t place_prepared(struct graph *g)
 void plan_memory(struct graph *g, const struct network_config *config, const struct backend *backend, struct plan *p)
 {
     size_t e = backend->element_bytes, batch = config->inference_only ? 0 : (size_t)config->batch, lanes = (size_t)config->lanes;
+    size_t micro = (size_t)config->kernels->micro_batch, slots = lanes * micro;
     size_t gradients = config->inference_only ? 0 : (size_t)config->gradients;
     *p = (struct plan){0};
     p->kept_bytes = place_kept(g, e);
@@ -97,17 +98,16 @@ void plan_memory(struct graph *g, const struct network_config *config, const str
         if (need > p->scratch_bytes) p->scratch_bytes = arena_round(need);
     }
     p->weights = arena_place(&p->all, 1, p->arena_bytes);
-    for (size_t k = 0; k < gradients; k++) p->gradient[k] = arena_place(&p->all, 1, p->arena_bytes);
-    p->leaves = arena_place(&p->all, batch ? batch - 1 : 0, p->arena_bytes);
+    p->leaves = arena_place(&p->all, (batch + micro - 1) / micro * gradients, p->arena_bytes);
     p->prepared = arena_place(&p->all, 1, place_prepared(g) * e);
     struct arena_plan training = {0}, inference = {0};
     arena_place(&training, batch, p->kept_bytes);
-    arena_place(&inference, lanes, p->passing_bytes);
+    arena_place(&inference, slots, p->passing_bytes);
     p->samples = arena_place(&p->all, 1, training.bytes > inference.bytes ? training.bytes : inference.bytes);
     p->all.overflow |= training.overflow || inference.overflow;
-    p->stats = arena_place(&p->all, batch > lanes ? batch : lanes, p->stats_bytes);
+    p->stats = arena_place(&p->all, batch > slots ? batch : slots, p->stats_bytes);
     p->logits = arena_place(&p->all, batch, p->logit_bytes);
     for (size_t k = 0; k < gradients; k++) p->d_logits[k] = arena_place(&p->all, batch, p->logit_bytes);
-    p->gradients = arena_place(&p->all, batch ? lanes : 0, p->gradient_bytes);
+    p->gradients = arena_place(&p->all, batch ? slots * gradients : 0, p->gradient_bytes);
     p->scratch = arena_place(&p->all, lanes, p->scratch_bytes);
 }

@@ -1,15 +1,16 @@
 /* plan: where everything of a network lies in its one piece of memory, decided before a byte is taken.
 
-   weights | gradient 0 [, 1] | leaves: a gradient per sample but the first | prepared weights (forward, backward)
-   samples: [batch] kept values (training)  -or-  [lanes] passing values (inference), whichever is more, in the same place
-   statistics | logits [batch] | logit gradients [gradients][batch] | per lane: gradient buffers, scratch */
+   M: samples in a micro-batch, G: gradients of a step.
+   weights | leaves: [micro-batches][G] parameter gradients; those of the first are where the sums end up | prepared weights
+   samples: [batch] kept values (training)  -or-  [lanes][M] passing values (inference), whichever is more, in the same place
+   statistics | logits [batch] | logit gradients [G][batch] | per lane: gradient buffers [G][M], scratch */
 #ifndef WORKER_NET_PLAN_H
 #define WORKER_NET_PLAN_H
 #include "worker/net/arena.h"
 #include "worker/net/graph.h"
 
 struct plan {
-    size_t weights, gradient[NETWORK_GRADIENTS_MAX], leaves, prepared, samples, stats, logits, d_logits[NETWORK_GRADIENTS_MAX], gradients, scratch;
+    size_t weights, leaves, prepared, samples, stats, logits, d_logits[NETWORK_GRADIENTS_MAX], gradients, scratch;
     size_t arena_bytes, kept_bytes, passing_bytes, stats_bytes, logit_bytes, gradient_bytes, scratch_bytes; /* of one */
     struct arena_plan all;
 };

@@ -51,7 +51,7 @@ static void NAME(conv_tap_rows)(const struct conv_shape *s, struct NAME(tap) t, 
         else
             for (size_t x = 0; x < count; x++) sum += (double)a[x * in_step] * (double)z[x * out_step];
     }
-    if (what == 2) *w = (REAL)sum;
+    if (what == 2) *w += (REAL)sum;
 }
 
 static void NAME(conv_all)(const struct conv_shape *s, int what, REAL *in, REAL *out, REAL *w)
@@ -64,12 +64,9 @@ static void NAME(conv_all)(const struct conv_shape *s, int what, REAL *in, REAL 
             }
 }
 
-static void NAME(conv_forward)(struct conv *c, int lane, void *scratch, const void *in, const void *w, const void *bias, void *out)
+static void NAME(conv_forward_one)(const struct conv_shape *s, const void *in, const void *w, const void *bias, REAL *z)
 {
-    const struct conv_shape *s = &c->shape;
     size_t pixels = shape_pixels(s->out), count = activation_count(1, s->out_channels, s->out, s->block);
-    REAL *z = out;
-    (void)lane, (void)scratch;
     for (size_t i = 0; i < count; i++) {
         size_t channel = i / (pixels * (size_t)s->block) * (size_t)s->block + i % (size_t)s->block;
         z[i] = bias && channel < (size_t)s->out_channels ? ((const REAL *)bias)[channel] : 0;
@@ -77,29 +74,52 @@ static void NAME(conv_forward)(struct conv *c, int lane, void *scratch, const vo
     NAME(conv_all)(s, 0, UNCONST(in), z, UNCONST(w));
 }
 
-static void NAME(conv_backward_data)(struct conv *c, int lane, void *scratch, const void *d_out, const void *w, void *d_in)
+static void NAME(conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias,
+                               void *out)
+{
+    (void)lane, (void)scratch;
+    for (size_t i = 0; i < (size_t)b->samples; i++)
+        NAME(conv_forward_one)(&c->shape, (const REAL *)in + i * b->value, w, bias, (REAL *)out + i * b->value);
+}
+
+static void NAME(conv_backward_data)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *d_out, const void *w, void *d_in)
 {
     const struct conv_shape *s = &c->shape;
     (void)lane, (void)scratch;
-    memset(d_in, 0, activation_count(s->parts, s->in_channels, s->in, s->block) * sizeof(REAL));
-    NAME(conv_all)(s, 1, d_in, UNCONST(d_out), UNCONST(w));
+    for (size_t i = 0; i < (size_t)batch_gradients(b); i++) {
+        REAL *to = (REAL *)d_in + i * b->gradient;
+        memset(to, 0, activation_count(s->parts, s->in_channels, s->in, s->block) * sizeof(REAL));
+        NAME(conv_all)(s, 1, to, (REAL *)UNCONST(d_out) + i * b->gradient, UNCONST(w));
+    }
 }
 
+/* Adds to sums. */
 static void NAME(channel_sums)(int channels, int block, size_t pixels, const REAL *values, REAL *sums)
 {
     for (int i = 0; i < channels; i++) {
         double sum = 0;
         for (size_t p = 0; p < pixels; p++) sum += (double)values[activation_at((size_t)i, p, pixels, block)];
-        sums[i] = (REAL)sum;
+        sums[i] += (REAL)sum;
     }
 }
 
-static void NAME(conv_backward_weights)(struct conv *c, int lane, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias)
+static void NAME(conv_backward_weights)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *d_out, void *d_w,
+                                        void *d_bias)
 {
     const struct conv_shape *s = &c->shape;
+    size_t in_padded = (size_t)s->parts * (size_t)(s->image ? s->in_channels : channels_padded(s->in_channels, s->block));
+    size_t out_padded = (size_t)channels_padded(s->out_channels, s->block);
     (void)lane, (void)scratch;
-    NAME(conv_all)(s, 2, UNCONST(in), UNCONST(d_out), d_w);
-    if (d_bias) NAME(channel_sums)(s->out_channels, s->block, shape_pixels(s->out), d_out, d_bias);
+    for (int k = 0; k < b->cotangents; k++) {
+        REAL *to = (REAL *)d_w + (size_t)k * b->leaf_apart, *to_bias = d_bias ? (REAL *)d_bias + (size_t)k * b->leaf_apart : NULL;
+        memset(to, 0, 9 * in_padded * out_padded * sizeof(REAL));
+        if (to_bias) memset(to_bias, 0, out_padded * sizeof(REAL));
+        for (int i = 0; i < b->samples; i++) {
+            REAL *d = (REAL *)UNCONST(d_out) + batch_gradient(b, k, i);
+            NAME(conv_all)(s, 2, (REAL *)UNCONST(in) + (size_t)i * b->value, d, to);
+            if (to_bias) NAME(channel_sums)(s->out_channels, s->block, shape_pixels(s->out), d, to_bias);
+        }
+    }
 }
 
 /* ---- 2x2 transposed convolution ---------------------------------------------------------------------- */
@@ -130,7 +150,7 @@ static void NAME(up_all)(const struct up_shape *s, int what, REAL *in, REAL *out
                     else if (what == 1) *a += *weight * *z;
                     else sum += (double)*a * (double)*z;
                 }
-                if (what == 2) *weight = (REAL)sum;
+                if (what == 2) *weight += (REAL)sum;
             }
 }
 
@@ -149,10 +169,19 @@ static void NAME(up_backward_data)(const struct up_shape *s, const void *d_out, 
     NAME(up_all)(s, 1, d_in, UNCONST(d_out), UNCONST(w));
 }
 
-static void NAME(up_backward_weights)(const struct up_shape *s, const void *in, const void *d_out, void *d_w, void *d_bias)
+static void NAME(up_backward_weights)(const struct up_shape *s, const struct batch *b, const void *in, const void *d_out, void *d_w, void *d_bias)
 {
-    NAME(up_all)(s, 2, UNCONST(in), UNCONST(d_out), d_w);
-    NAME(channel_sums)(s->out_channels, s->block, 4 * shape_pixels(s->in), d_out, d_bias);
+    size_t in_padded = (size_t)channels_padded(s->in_channels, s->block), out_padded = (size_t)channels_padded(s->out_channels, s->block);
+    for (int k = 0; k < b->cotangents; k++) {
+        REAL *to = (REAL *)d_w + (size_t)k * b->leaf_apart, *to_bias = (REAL *)d_bias + (size_t)k * b->leaf_apart;
+        memset(to, 0, 4 * in_padded * out_padded * sizeof(REAL));
+        memset(to_bias, 0, out_padded * sizeof(REAL));
+        for (int i = 0; i < b->samples; i++) {
+            REAL *d = (REAL *)UNCONST(d_out) + batch_gradient(b, k, i);
+            NAME(up_all)(s, 2, (REAL *)UNCONST(in) + (size_t)i * b->value, d, to);
+            NAME(channel_sums)(s->out_channels, s->block, 4 * shape_pixels(s->in), d, to_bias);
+        }
+    }
 }
 
 /* ---- normalisation and activation -------------------------------------------------------------------- */
@@ -214,8 +243,8 @@ static void NAME(norm_backward_group)(const struct norm_shape *s, int first, int
             sum += (double)d[i];
             sum_x += (double)d[i] * ((double)z[i] - mean) * r;
         }
-        d_beta[c] = (REAL)sum;
-        d_gamma[c] = (REAL)sum_x;
+        d_beta[c] += (REAL)sum;
+        d_gamma[c] += (REAL)sum_x;
         mean_h += sum * (double)gamma[c] / n;
         mean_hx += sum_x * (double)gamma[c] / n;
     }
@@ -226,22 +255,36 @@ static void NAME(norm_backward_group)(const struct norm_shape *s, int first, int
         }
 }
 
-static void NAME(norm_backward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *d_out,
-                                const void *d_more, void *d_gamma, void *d_beta)
+/* Adds to d_gamma and d_beta. */
+static void NAME(norm_backward_one)(const struct norm_shape *s, const REAL *z, const void *gamma, const void *beta, const void *stats, REAL *d,
+                                    const REAL *d_more, REAL *d_gamma, REAL *d_beta)
 {
-    REAL *d = d_out;
     for (int c = 0; c < channels_padded(s->channels, s->block); c++) {
         REAL scale = 0, shift = 0;
         if (c < s->channels) NAME(norm_line)(s, c, gamma, beta, stats, &scale, &shift);
         for (size_t p = 0; p < s->pixels; p++) {
             size_t i = activation_at((size_t)c, p, s->pixels, s->block);
-            REAL g = d_more ? d[i] + ((const REAL *)d_more)[i] : d[i];
-            d[i] = c >= s->channels ? 0 : ((const REAL *)z)[i] * scale + shift > 0 ? g : (REAL)s->slope * g;
+            REAL g = d_more ? d[i] + d_more[i] : d[i];
+            d[i] = c >= s->channels ? 0 : z[i] * scale + shift > 0 ? g : (REAL)s->slope * g;
         }
     }
     if (s->norm == MODEL_NORM_NONE) return;
     int group = s->norm == MODEL_NORM_GROUP ? s->channels / s->groups : 1;
     for (int first = 0; first < s->channels; first += group) NAME(norm_backward_group)(s, first, group, z, gamma, stats, d, d_gamma, d_beta);
+}
+
+static void NAME(norm_backward)(const struct norm_shape *s, const struct batch *b, const void *z, const void *gamma, const void *beta,
+                                const void *stats, void *d_out, const void *d_more, void *d_gamma, void *d_beta)
+{
+    bool norm = s->norm != MODEL_NORM_NONE;
+    size_t bytes = (size_t)channels_padded(s->channels, s->block) * sizeof(REAL);
+    for (int k = 0; k < b->cotangents; k++) {
+        REAL *to_gamma = norm ? (REAL *)d_gamma + (size_t)k * b->leaf_apart : NULL, *to_beta = norm ? (REAL *)d_beta + (size_t)k * b->leaf_apart : NULL;
+        if (norm) memset(to_gamma, 0, bytes), memset(to_beta, 0, bytes);
+        for (int i = 0; i < b->samples; i++)
+            NAME(norm_backward_one)(s, (const REAL *)z + (size_t)i * b->value, gamma, beta, (const REAL *)stats + (size_t)i * b->stats,
+                                    (REAL *)d_out + batch_gradient(b, k, i), d_more ? (const REAL *)d_more + batch_gradient(b, k, i) : NULL, to_gamma, to_beta);
+    }
 }
 
 /* ---- pooling ----------------------------------------------------------------------------------------- */
@@ -289,23 +332,36 @@ static void NAME(head_forward)(const struct head_shape *s, const void *in, const
         }
 }
 
-static void NAME(head_backward)(const struct head_shape *s, const void *in, const void *w, const void *d_logits, void *d_in, void *d_w,
-                                void *d_bias)
+/* Adds to d_w and d_bias. */
+static void NAME(head_backward_one)(const struct head_shape *s, const REAL *in, const REAL *w, const REAL *d, REAL *d_in, REAL *d_w, REAL *d_bias)
 {
     int padded = channels_padded(s->channels, s->block);
-    const REAL *d = d_logits;
     memset(d_in, 0, (size_t)padded * s->pixels * sizeof(REAL));
     for (int o = 0; o < s->out_channels; o++) {
-        NAME(channel_sums)(1, 1, s->pixels, d + (size_t)o * s->pixels, (REAL *)d_bias + o);
+        NAME(channel_sums)(1, 1, s->pixels, d + (size_t)o * s->pixels, d_bias + o);
         for (int c = 0; c < s->channels; c++) {
             double sum = 0;
             for (size_t p = 0; p < s->pixels; p++) {
                 size_t i = activation_at((size_t)c, p, s->pixels, s->block);
-                sum += (double)d[(size_t)o * s->pixels + p] * (double)((const REAL *)in)[i];
-                ((REAL *)d_in)[i] += ((const REAL *)w)[o * padded + c] * d[(size_t)o * s->pixels + p];
+                sum += (double)d[(size_t)o * s->pixels + p] * (double)in[i];
+                d_in[i] += w[o * padded + c] * d[(size_t)o * s->pixels + p];
             }
-            ((REAL *)d_w)[o * padded + c] = (REAL)sum;
+            d_w[o * padded + c] += (REAL)sum;
         }
+    }
+}
+
+static void NAME(head_backward)(const struct head_shape *s, const struct batch *b, const void *in, const void *w, const void *d_logits, void *d_in,
+                                void *d_w, void *d_bias)
+{
+    size_t outs = (size_t)s->out_channels;
+    for (int k = 0; k < b->cotangents; k++) {
+        REAL *to = (REAL *)d_w + (size_t)k * b->leaf_apart, *to_bias = (REAL *)d_bias + (size_t)k * b->leaf_apart;
+        memset(to, 0, outs * (size_t)channels_padded(s->channels, s->block) * sizeof(REAL));
+        memset(to_bias, 0, outs * sizeof(REAL));
+        for (int i = 0; i < b->samples; i++)
+            NAME(head_backward_one)(s, (const REAL *)in + (size_t)i * b->value, w, (const REAL *)d_logits + (size_t)k * b->logits_apart + (size_t)i * b->logits,
+                                    (REAL *)d_in + batch_gradient(b, k, i), to, to_bias);
     }
 }
 

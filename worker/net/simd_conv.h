@@ -6,18 +6,17 @@
    broadcasts a pixel (measured 83-100 GFLOP/s on one core of 105 where oneDNN 2.6's jit:avx2 has 70-75). */
 enum { OUTER_INS = VEC == 16 ? 8 : 4 };
 
-/* Which pixels are paired: `columns` of `rows`, and how far apart they lie in x (input) and d (gradient of the output). */
+/* Which pixels are paired: `columns` of `rows` of `samples`, and how far apart they lie in x (input) and d (gradient of the
+   output). */
 struct outer {
-    int rows, columns;
-    size_t x_row, x_step, d_row, d_step;
+    int samples, rows, columns;
+    size_t x_sample, x_row, x_step, d_sample, d_row, d_step;
 };
 
-/* OUTER_INS input channels at x, `outs` (1 or 2) vectors at d and d + d_apart; rows of weights at w, w + b ... and at
-   w_apart behind. A row is summed in registers, rows are summed in w. */
-INLINE void outer_tile(int outs, struct outer n, size_t b, const float *x, const float *d, size_t d_apart, float *w, size_t w_apart)
+/* Adds the products of one sample: OUTER_INS input channels at x, `outs` (1 or 2) vectors at d and d + d_apart; rows of weights
+   at w, w + b ... and at w_apart behind. A row is summed in registers, rows are summed in w. */
+INLINE void outer_sample(int outs, struct outer n, size_t b, const float *x, const float *d, size_t d_apart, float *w, size_t w_apart)
 {
-    for (int i = 0; i < OUTER_INS; i++)
-        for (int o = 0; o < outs; o++) vec_store(w + (size_t)o * w_apart + (size_t)i * b, vec_zero());
     for (int y = 0; y < n.rows; y++) {
         const float *xp = x + (size_t)y * n.x_row, *dp = d + (size_t)y * n.d_row;
         vec sum[OUTER_INS][2];
@@ -35,6 +34,13 @@ INLINE void outer_tile(int outs, struct outer n, size_t b, const float *x, const
                 vec_store(to, vec_add(vec_load(to), sum[i][o]));
             }
     }
+}
+
+INLINE void outer_tile(int outs, struct outer n, size_t b, const float *x, const float *d, size_t d_apart, float *w, size_t w_apart)
+{
+    for (int i = 0; i < OUTER_INS; i++)
+        for (int o = 0; o < outs; o++) vec_store(w + (size_t)o * w_apart + (size_t)i * b, vec_zero());
+    for (size_t m = 0; m < (size_t)n.samples; m++) outer_sample(outs, n, b, x + m * n.x_sample, d + m * n.d_sample, d_apart, w, w_apart);
 }
 
 /* A whole block of input channels against one or two vectors. */
@@ -55,11 +61,13 @@ INLINE void reach_of(int offset, int stride, int in, int out, int *first, int *c
     *count = last < *first ? 0 : last - *first + 1;
 }
 
-static void conv_tap_weights(const struct conv_shape *s, int k, bool two, const float *in, const float *d_out, size_t d_apart, float *w, size_t w_apart)
+static void conv_tap_weights(const struct conv_shape *s, const struct batch *batch, int k, bool two, const float *in, const float *d_out, size_t d_apart,
+                             float *w, size_t w_apart)
 {
     int dy = k / 3 - 1, dx = k % 3 - 1, y, x;
     size_t b = (size_t)s->block, in_row = (size_t)s->in.dims[1] * b, out_row = (size_t)s->out.dims[1] * b, stride = (size_t)s->stride;
-    struct outer n = {.x_row = stride * in_row, .x_step = stride * b, .d_row = out_row, .d_step = b};
+    struct outer n = {.samples = batch->samples, .x_sample = batch->value, .x_row = stride * in_row, .x_step = stride * b,
+                      .d_sample = batch->gradient, .d_row = out_row, .d_step = b};
     reach_of(dy, s->stride, s->in.dims[0], s->out.dims[0], &y, &n.rows);
     reach_of(dx, s->stride, s->in.dims[1], s->out.dims[1], &x, &n.columns);
     if (!n.columns) n.rows = 0;
@@ -67,7 +75,7 @@ static void conv_tap_weights(const struct conv_shape *s, int k, bool two, const 
     outer_block(two, n, b, in + first_in, d_out + (size_t)y * out_row + (size_t)x * b, d_apart, w, w_apart);
 }
 
-static void conv_backward_weights(const struct conv_shape *s, const float *in, const float *d_out, float *d_w, float *d_bias)
+static void conv_weights_of_cotangent(const struct conv_shape *s, const struct batch *batch, const float *in, const float *d_out, float *d_w, float *d_bias)
 {
     int block = s->block, vectors = vectors_of(s->out_channels, block);
     size_t b = (size_t)block, in_blocks = (size_t)s->parts * (size_t)(channels_padded(s->in_channels, block) / block), pixels = shape_pixels(s->out);
@@ -77,8 +85,16 @@ static void conv_backward_weights(const struct conv_shape *s, const float *in, c
         size_t w_at = vector_at(v, in_blocks * 9 * b, block), w_next = vector_at(v + 1, in_blocks * 9 * b, block); /* rows of B out */
         for (size_t ib = 0; ib < in_blocks; ib++)
             for (int k = 0; k < 9; k++)
-                conv_tap_weights(s, k, v + 1 < vectors, in + ib * shape_pixels(s->in) * b, d_out + at, next - at, d_w + w_at + (ib * 9 + (size_t)k) * b * b,
+                conv_tap_weights(s, batch, k, v + 1 < vectors, in + ib * shape_pixels(s->in) * b, d_out + at, next - at, d_w + w_at + (ib * 9 + (size_t)k) * b * b,
                                  w_next - w_at);
     }
-    if (d_bias) channel_sums(d_out, s->out_channels, pixels, block, d_bias);
+    if (d_bias) channel_sums(d_out, batch->samples, batch->gradient, s->out_channels, pixels, block, d_bias);
+}
+
+static void conv_backward_weights(const struct conv_shape *s, const struct batch *b, const float *in, const float *d_out, float *d_w, float *d_bias)
+{
+    for (int k = 0; k < b->cotangents; k++) {
+        size_t leaf = (size_t)k * b->leaf_apart;
+        conv_weights_of_cotangent(s, b, in, d_out + batch_gradient(b, k, 0), d_w + leaf, d_bias ? d_bias + leaf : NULL);
+    }
 }

@@ -43,25 +43,37 @@ static void head_strip_weights(const float *in, const float *d, size_t first, si
     vec_store(d_w, vec_add(vec_load(d_w), vec_add(vec_add(sum[0], sum[1]), vec_add(sum[2], sum[3]))));
 }
 
-static void head_backward(const struct head_shape *s, const void *in, const void *w, const void *d_logits, void *d_in, void *d_w, void *d_bias)
+/* Adds one sample's part to d_w. */
+static void head_sample(const struct head_shape *s, const float *in, const float *w, const float *d, float *d_in, float *d_w)
 {
     int vectors = vectors_of(s->channels, s->block);
     size_t step = (size_t)s->block, padded = (size_t)vectors * VEC;
-    const float *d = d_logits;
-    memset(d_w, 0, (size_t)s->out_channels * padded * sizeof(float));
     for (size_t first = 0; first < s->pixels; first += STRIP) {
         size_t last = first + STRIP < s->pixels ? first + STRIP : s->pixels;
         for (int v = 0; v < vectors; v++) {
             size_t at = vector_at(v, s->pixels, s->block);
-            head_strip_data(s, v, w, d, first, last, (float *)d_in + at);
+            head_strip_data(s, v, w, d, first, last, d_in + at);
             for (int o = 0; o < s->out_channels; o++)
-                head_strip_weights((const float *)in + at, d + (size_t)o * s->pixels, first, last, step,
-                                   (float *)d_w + (size_t)o * padded + (size_t)(v * VEC));
+                head_strip_weights(in + at, d + (size_t)o * s->pixels, first, last, step, d_w + (size_t)o * padded + (size_t)(v * VEC));
         }
     }
-    for (int o = 0; o < s->out_channels; o++) {
-        double sum = 0;
-        for (size_t p = 0; p < s->pixels; p++) sum += (double)d[(size_t)o * s->pixels + p];
-        ((float *)d_bias)[o] = (float)sum;
+}
+
+static void head_backward(const struct head_shape *s, const struct batch *b, const void *in, const void *w, const void *d_logits, void *d_in, void *d_w,
+                          void *d_bias)
+{
+    size_t padded = (size_t)channels_padded(s->channels, s->block), outs = (size_t)s->out_channels;
+    for (int k = 0; k < b->cotangents; k++) {
+        const float *d = (const float *)d_logits + (size_t)k * b->logits_apart;
+        float *to = (float *)d_w + (size_t)k * b->leaf_apart, *to_bias = (float *)d_bias + (size_t)k * b->leaf_apart;
+        memset(to, 0, outs * padded * sizeof(float));
+        for (int i = 0; i < b->samples; i++)
+            head_sample(s, (const float *)in + (size_t)i * b->value, w, d + (size_t)i * b->logits, (float *)d_in + batch_gradient(b, k, i), to);
+        for (size_t o = 0; o < outs; o++) {
+            double sum = 0;
+            for (size_t i = 0; i < (size_t)b->samples; i++)
+                for (size_t p = 0; p < s->pixels; p++) sum += (double)d[i * b->logits + o * s->pixels + p];
+            to_bias[o] = (float)sum;
+        }
     }
 }

@@ -33,10 +33,9 @@ static void image_forward(const struct conv_shape *s, const float *in, const flo
     }
 }
 
-/* The nine taps of one input channel and one output vector; sums over a row stay in registers. */
+/* Adds one sample's part of the nine taps of one input channel and one output vector; sums over a row stay in registers. */
 static void image_taps(const float *in, size_t row, const float *d_out, int rows, int columns, size_t step, float *d_w)
 {
-    for (int k = 0; k < 9; k++) vec_store(d_w + (size_t)k * step, vec_zero());
     for (int y = 0; y < rows; y++) {
         vec sum[9];
         for (int k = 0; k < 9; k++) sum[k] = vec_zero();
@@ -49,13 +48,23 @@ static void image_taps(const float *in, size_t row, const float *d_out, int rows
     }
 }
 
-static void image_backward_weights(const struct conv_shape *s, const float *in, const float *d_out, float *d_w, float *d_bias)
+static void image_weights_of_cotangent(const struct conv_shape *s, const struct batch *b, const float *in, const float *d_out, float *d_w, float *d_bias)
 {
     int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block;
     size_t row = (size_t)columns + 2, plane = ((size_t)rows + 2) * row, step = (size_t)block;
+    memset(d_w, 0, 9 * (size_t)s->in_channels * (size_t)channels_padded(s->out_channels, block) * sizeof(float));
     for (int v = 0; v < vectors_of(s->out_channels, block); v++)
         for (int c = 0; c < s->in_channels; c++)
-            image_taps(in + (size_t)c * plane, row, d_out + vector_at(v, shape_pixels(s->out), block), rows, columns, step,
-                       d_w + ((size_t)(v * VEC / block) * (size_t)s->in_channels + (size_t)c) * 9 * step + (size_t)(v * VEC % block));
-    if (d_bias) channel_sums(d_out, s->out_channels, shape_pixels(s->out), block, d_bias);
+            for (size_t i = 0; i < (size_t)b->samples; i++)
+                image_taps(in + i * b->value + (size_t)c * plane, row, d_out + i * b->gradient + vector_at(v, shape_pixels(s->out), block), rows, columns, step,
+                           d_w + ((size_t)(v * VEC / block) * (size_t)s->in_channels + (size_t)c) * 9 * step + (size_t)(v * VEC % block));
+    if (d_bias) channel_sums(d_out, b->samples, b->gradient, s->out_channels, shape_pixels(s->out), block, d_bias);
+}
+
+static void image_backward_weights(const struct conv_shape *s, const struct batch *b, const float *in, const float *d_out, float *d_w, float *d_bias)
+{
+    for (int k = 0; k < b->cotangents; k++) {
+        size_t leaf = (size_t)k * b->leaf_apart;
+        image_weights_of_cotangent(s, b, in, d_out + batch_gradient(b, k, 0), d_w + leaf, d_bias ? d_bias + leaf : NULL);
+    }
 }

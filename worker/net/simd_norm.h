@@ -183,8 +183,9 @@ static void activation_backward(const struct norm_shape *s, const float *z, floa
     }
 }
 
-static void norm_backward(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *d_out,
-                          const void *d_more, void *d_gamma, void *d_beta)
+/* One sample and one cotangent; overwrites or adds to d_gamma and d_beta. */
+static void norm_backward_one(const struct norm_shape *s, bool adds, const float *z, const float *gamma, const float *beta, const float *stats, float *d_out,
+                              const float *d_more, float *d_gamma, float *d_beta)
 {
     int vectors = vectors_of(s->channels, s->block), padded = vectors * VEC;
     double sum[NETWORK_CHANNELS_MAX] = {0}, product[NETWORK_CHANNELS_MAX] = {0};
@@ -206,7 +207,20 @@ static void norm_backward(const struct norm_shape *s, const void *z, const void 
         for (int v = 0; v < vectors; v++) norm_scatter_vector(s, v, d_more, z, d_out, norm_line_of(s, v, gamma, beta, stats), a + v * VEC, b + v * VEC);
     }
     for (int c = 0; c < padded; c++) {
-        ((float *)d_gamma)[c] = (float)(product[c] * (double)((const float *)stats)[padded + c]);
-        ((float *)d_beta)[c] = (float)sum[c];
+        d_gamma[c] = (adds ? d_gamma[c] : 0) + (float)(product[c] * (double)stats[padded + c]);
+        d_beta[c] = (adds ? d_beta[c] : 0) + (float)sum[c];
     }
+}
+
+static void norm_backward(const struct norm_shape *s, const struct batch *b, const void *z, const void *gamma, const void *beta, const void *stats,
+                          void *d_out, const void *d_more, void *d_gamma, void *d_beta)
+{
+    bool norm = s->norm != MODEL_NORM_NONE;
+    for (int k = 0; k < b->cotangents; k++)
+        for (int i = 0; i < b->samples; i++) {
+            size_t leaf = (size_t)k * b->leaf_apart, at = batch_gradient(b, k, i);
+            norm_backward_one(s, i > 0, (const float *)z + (size_t)i * b->value, gamma, beta, (const float *)stats + (size_t)i * b->stats,
+                              (float *)d_out + at, d_more ? (const float *)d_more + at : NULL, norm ? (float *)d_gamma + leaf : NULL,
+                              norm ? (float *)d_beta + leaf : NULL);
+        }
 }

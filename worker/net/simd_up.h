@@ -100,19 +100,28 @@ static void up_backward_data(const struct up_shape *s, const void *d_out, const 
     }
 }
 
-static void up_backward_weights(const struct up_shape *s, const void *in, const void *d_out, void *d_w, void *d_bias)
+static void up_weights_of_cotangent(const struct up_shape *s, const struct batch *batch, const float *in, const float *d_out, float *d_w, float *d_bias)
 {
     int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block, vectors = vectors_of(s->out_channels, block);
     struct up_plane narrow = up_plane_of(s->in_channels, block, rows, columns), wide = up_plane_of(s->out_channels, block, 2 * rows, 2 * columns);
     size_t b = (size_t)block, pixels = 4 * shape_pixels(s->in);
-    struct outer n = {rows, columns, narrow.row, b, 2 * wide.row, 2 * b};
+    struct outer n = {.samples = batch->samples, .rows = rows, .columns = columns, .x_sample = batch->value, .x_row = narrow.row, .x_step = b,
+                      .d_sample = batch->gradient, .d_row = 2 * wide.row, .d_step = 2 * b};
     for (size_t ib = 0; ib < (size_t)narrow.blocks; ib++)
         for (int v = 0; v < vectors; v += 2)
             for (size_t tap = 0; tap < 4; tap++) {
                 size_t at = vector_at(v, pixels, block), next = vector_at(v + 1, pixels, block);
                 size_t w_at = vector_at(v, 4 * b, block), w_next = vector_at(v + 1, 4 * b, block); /* rows of B out */
-                outer_block(v + 1 < vectors, n, b, (const float *)in + ib * narrow.plane, (const float *)d_out + at + tap / 2 * wide.row + tap % 2 * b,
-                            next - at, (float *)d_w + (ib * (size_t)wide.blocks * 4 + tap) * b * b + w_at, w_next - w_at);
+                outer_block(v + 1 < vectors, n, b, in + ib * narrow.plane, d_out + at + tap / 2 * wide.row + tap % 2 * b,
+                            next - at, d_w + (ib * (size_t)wide.blocks * 4 + tap) * b * b + w_at, w_next - w_at);
             }
-    channel_sums(d_out, s->out_channels, pixels, block, d_bias);
+    channel_sums(d_out, batch->samples, batch->gradient, s->out_channels, pixels, block, d_bias);
+}
+
+static void up_backward_weights(const struct up_shape *s, const struct batch *b, const void *in, const void *d_out, void *d_w, void *d_bias)
+{
+    for (int k = 0; k < b->cotangents; k++) {
+        size_t leaf = (size_t)k * b->leaf_apart;
+        up_weights_of_cotangent(s, b, in, (const float *)d_out + batch_gradient(b, k, 0), (float *)d_w + leaf, (float *)d_bias + leaf);
+    }
 }

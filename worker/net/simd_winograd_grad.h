@@ -63,18 +63,6 @@ static void winograd_sum(const struct winograd_pass *p, int count, bool first, b
     }
 }
 
-static void winograd_bias(const struct winograd_pass *p, int samples, size_t stride, const float *d_out, float *d_bias)
-{
-    for (int v = 0; v < (int)(p->outs / VEC); v++) {
-        double all[VEC] = {0}, sums[VEC];
-        for (size_t n = 0; n < (size_t)samples; n++) {
-            plane_sums(d_out + n * stride + vector_at(v, p->pixels, p->block), p->pixels, p->block, sums);
-            for (int i = 0; i < VEC; i++) all[i] += sums[i];
-        }
-        for (int i = 0; i < VEC; i++) d_bias[v * VEC + i] = (float)all[i];
-    }
-}
-
 static size_t winograd_sums_count(const struct winograd_pass *p, int samples)
 {
     bool one = winograd_block_tiles(p->ins, p->outs, samples * p->tiles) == samples * p->tiles;
@@ -102,5 +90,5 @@ static void winograd_backward_weights(const struct conv_shape *s, int samples, i
         }
     }
     for (int c = 0; c < cotangents; c++)
-        if (d_bias && d_bias[c]) winograd_bias(&p, samples, out_stride, d_out + (size_t)c * cotangent_stride, d_bias[c]);
+        if (d_bias && d_bias[c]) channel_sums(d_out + (size_t)c * cotangent_stride, samples, out_stride, s->out_channels, p.pixels, p.block, d_bias[c]);
 }
