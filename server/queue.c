@@ -25,12 +25,26 @@ void *queue_call_new(struct queue *q, size_t size, enum err (*rule)(struct queue
     return c;
 }
 
+enum { KEPT_BYTES = 2048 }; /* a submit keeps some 4 KB in eight texts, most calls an id */
+struct kept {
+    struct kept *next;
+    size_t used, size;
+    char bytes[];
+};
+
 const char *queue_keep(struct queue_call *c, const char *text)
 {
     if (!text) return NULL;
-    if (!(c->kept_count & (c->kept_count - 1))) /* room for the next power of two */
-        c->kept = must_realloc(c->kept, (c->kept_count ? 2 * c->kept_count : 1) * sizeof *c->kept);
-    return c->kept[c->kept_count++] = must_strdup(text);
+    size_t length = strlen(text) + 1;
+    if (!c->kept || c->kept->size - c->kept->used < length) {
+        size_t size = length > KEPT_BYTES ? length : KEPT_BYTES;
+        struct kept *block = must_realloc(NULL, sizeof *block + size);
+        *block = (struct kept){.next = c->kept, .size = size};
+        c->kept = block;
+    }
+    char *copy = c->kept->bytes + c->kept->used;
+    c->kept->used += length;
+    return memcpy(copy, text, length);
 }
 
 const char *queue_keep_or(struct queue_call *c, const char *text, const char *otherwise)
@@ -41,8 +55,11 @@ const char *queue_keep_or(struct queue_call *c, const char *text, const char *ot
 static void free_call(struct queue_call *c)
 {
     if (c->fini) c->fini(c);
-    while (c->kept_count) free(c->kept[--c->kept_count]);
-    free(c->kept);
+    while (c->kept) {
+        struct kept *next = c->kept->next;
+        free(c->kept);
+        c->kept = next;
+    }
     buf_free(&c->body);
     free(c->reply.json);
     free(c);

@@ -28,8 +28,7 @@ struct queue_call {
     void *context;
     struct queue_reply reply;
     struct buf body;
-    char **kept;             /* copies of arguments */
-    size_t kept_count;
+    struct kept *kept;       /* copies of arguments, in blocks */
     const char *settles;     /* digest of an upload whose row this call writes; NULL: none */
     char freed[FREED_MAX][SHA256_HEX]; /* blobs whose files go after the commit */
     size_t freed_count;

@@ -10,7 +10,7 @@
 #include "schema/base/log.h"
 #include "server/must.h"
 
-enum err store_err_of(struct store_db *db, int rc, const char *what)
+static enum err err_of(sqlite3 *db, int rc, const char *what)
 {
     switch (rc & 0xff) {
     case SQLITE_OK: case SQLITE_ROW: case SQLITE_DONE: return OK;
@@ -18,16 +18,21 @@ enum err store_err_of(struct store_db *db, int rc, const char *what)
     case SQLITE_NOMEM: return ERR_NO_MEMORY;
     case SQLITE_TOOBIG: return ERR_TOO_LARGE;
     case SQLITE_CONSTRAINT:
-        log_error("store.constraint", "rc=%d message=\"%s\" statement=\"%s\"", rc, sqlite3_errmsg(db->db), what);
+        log_error("store.constraint", "rc=%d message=\"%s\" statement=\"%s\"", rc, sqlite3_errmsg(db), what);
         return ERR_INTERNAL;
     case SQLITE_IOERR: case SQLITE_CORRUPT: case SQLITE_NOTADB: case SQLITE_PROTOCOL:
         /* After a failed sync the kernel may have dropped the pages: only a restart, which reads the disk anew, knows the truth. */
-        log_error("store.failed", "rc=%d message=\"%s\" statement=\"%s\"", rc, sqlite3_errmsg(db->db), what);
+        log_error("store.failed", "rc=%d message=\"%s\" statement=\"%s\"", rc, sqlite3_errmsg(db), what);
         _exit(74);
     default:
-        log_error("store.misuse", "rc=%d message=\"%s\" statement=\"%s\"", rc, sqlite3_errmsg(db->db), what);
+        log_error("store.misuse", "rc=%d message=\"%s\" statement=\"%s\"", rc, sqlite3_errmsg(db), what);
         abort();
     }
+}
+
+enum err store_err_of(struct store_db *db, int rc, const char *what)
+{
+    return err_of(db->db, rc, what);
 }
 
 static sqlite3_stmt *prepared(struct store_db *db, const char *sql)
@@ -133,9 +138,8 @@ bool store_step(sqlite3_stmt *st)
 
 enum err store_end(sqlite3_stmt *st)
 {
-    struct store_db db = {.db = sqlite3_db_handle(st)};
     int rc = sqlite3_reset(st); /* repeats the error of the last step */
-    return store_err_of(&db, rc, sqlite3_sql(st));
+    return err_of(sqlite3_db_handle(st), rc, sqlite3_sql(st));
 }
 
 int64_t store_int(sqlite3_stmt *st, int column)

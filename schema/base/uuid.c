@@ -3,13 +3,11 @@
 
 #include <pthread.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "schema/base/clock.h"
-#include "schema/base/err.h"
 
 static void fill(unsigned char *to, size_t length)
 {
@@ -41,15 +39,27 @@ static void tick(uint64_t *ms, unsigned *counter)
     pthread_mutex_unlock(&mutex);
 }
 
+/* The lowest `digits` hex digits of `value`. Every request has an id or two, and printf is slow. */
+static char *write_hex(char *to, uint64_t value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--, value >>= 4) to[i] = "0123456789abcdef"[value & 15];
+    return to + digits;
+}
+
 void uuid_new(char text[UUID_TEXT])
 {
-    unsigned char r[8];
-    uint64_t ms;
+    uint64_t r, ms;
     unsigned counter;
-    fill(r, sizeof r);
+    fill((unsigned char *)&r, sizeof r);
     tick(&ms, &counter);
-    err_print(text, UUID_TEXT, "%08x-%04x-7%03x-%02x%02x-%02x%02x%02x%02x%02x%02x", (unsigned)(ms >> 16),
-              (unsigned)(ms & 0xFFFF), counter, (r[0] & 0x3Fu) | 0x80u, r[1], r[2], r[3], r[4], r[5], r[6], r[7]);
+    const struct {
+        uint64_t value;
+        int digits;
+    } groups[] = {{ms >> 16, 8}, {ms & 0xFFFF, 4}, {0x7000 | counter, 4}, {0x8000 | (r >> 50), 4}, {r & 0xFFFFFFFFFFFF, 12}};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        text = write_hex(text, groups[i].value, groups[i].digits);
+        *text++ = i + 1 < sizeof groups / sizeof *groups ? '-' : '\0';
+    }
 }
 
 int uuid_is(const char *text)
@@ -68,7 +78,7 @@ void random_hex(char *to, size_t bytes)
     while (bytes) {
         size_t n = bytes < sizeof block ? bytes : sizeof block;
         fill(block, n);
-        for (size_t i = 0; i < n; i++, to += 2) snprintf(to, 3, "%02x", block[i]);
+        for (size_t i = 0; i < n; i++) to = write_hex(to, block[i], 2);
         bytes -= n;
     }
     *to = 0;
