@@ -19,11 +19,11 @@ char *app_event_text(int64_t event_id, const char *job_id, const char *kind, con
     return text;
 }
 
-void app_on_event(void *context, int64_t event_id, const char *job_id, const char *kind, const char *json)
+void app_on_event(void *context, int64_t event_id, const char *job_id, const char *owner, const char *kind, const char *json)
 {
     struct app *app = context;
     char *whole = app_event_text(event_id, job_id, kind, json);
-    stream_publish(app->hub, job_id, event_id, kind, whole);
+    stream_publish(app->hub, job_id, owner, event_id, kind, whole);
     free(whole);
 }
 

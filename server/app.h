@@ -26,7 +26,7 @@ void app_command_topic(const char *job_id, char topic[TOPIC_BYTES]); /* a comman
 /* What a stream's client gets as data: {id, job, kind, data}; the caller frees it. Words and ids need no escaping. */
 char *app_event_text(int64_t event_id, const char *job_id, const char *kind, const char *data);
 /* What the store tells after a commit (struct store_settings); context is the app. */
-void app_on_event(void *context, int64_t event_id, const char *job_id, const char *kind, const char *json);
+void app_on_event(void *context, int64_t event_id, const char *job_id, const char *owner, const char *kind, const char *json);
 void app_on_claimable(void *context, size_t jobs);
 void app_on_command(void *context, const char *job_id);
 #endif

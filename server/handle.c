@@ -16,6 +16,12 @@ struct app *handle_app(const struct http_request *r)
     return http_app(r);
 }
 
+const char *handle_owner(const struct http_request *r)
+{
+    const struct auth_caller *caller = http_caller(r);
+    return caller->roles & AUTH_ADMIN ? NULL : caller->id;
+}
+
 void handle_refuse(struct http_request *r, enum err e, const struct err_note *note)
 {
     if (e == ERR_BUSY || e == ERR_RATE)

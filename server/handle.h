@@ -18,6 +18,8 @@ extern const struct http_sink sink_dataset_put, sink_attempt_artifact_put;
 
 /* ---- the steps ------------------------------------------------------------------------------------------- */
 struct app *handle_app(const struct http_request *r);
+/* Whose jobs the caller may see, for queue_*: NULL for everybody's (an admin, or a server without tokens). */
+const char *handle_owner(const struct http_request *r);
 /* The end of a handler that called queue_*: `posted` is what it returned; when the queue is full, 503 goes out here. */
 void handle_posted(struct http_request *r, enum err posted);
 /* Sends an error and ends the request. */

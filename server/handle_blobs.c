@@ -17,7 +17,7 @@
 /* ---- downloads ------------------------------------------------------------------------------------------------- */
 void handle_job_artifact(struct http_request *r)
 {
-    handle_posted(r, queue_artifact(handle_app(r)->queue, http_param(r, "id"), http_param(r, "name"), handle_file, r));
+    handle_posted(r, queue_artifact(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), http_param(r, "name"), handle_file, r));
 }
 
 void handle_worker_dataset(struct http_request *r)
@@ -29,7 +29,7 @@ static void lease_held(void *context, struct queue_reply *reply)
 {
     struct http_request *r = context;
     if (handle_failed(r, reply)) return;
-    handle_posted(r, queue_artifact(handle_app(r)->queue, http_param(r, "job"), http_param(r, "name"), handle_file, r));
+    handle_posted(r, queue_artifact(handle_app(r)->queue, http_param(r, "job"), NULL, http_param(r, "name"), handle_file, r));
 }
 
 /* The lease that the path and Lease-Token name. False: refused and ended. */

@@ -60,7 +60,7 @@ static void dry_checked(void *context, struct queue_reply *reply)
 {
     struct http_request *r = context;
     if (handle_failed(r, reply)) return;
-    handle_posted(r, queue_workers(handle_app(r)->queue, dry_workers, r));
+    handle_posted(r, queue_workers(handle_app(r)->queue, NULL, dry_workers, r));
 }
 
 static bool read_dry_run(struct http_request *r, bool *dry_run)
@@ -130,7 +130,7 @@ static void job_woken(struct http_request *r, enum http_wake why, void *context)
     }
     const char *id = http_param(r, "id");
     get->watch = why == HTTP_WOKEN ? stream_watch(app->hub, r, id) : NULL;
-    enum err e = queue_get(app->queue, id, got_job, r);
+    enum err e = queue_get(app->queue, id, handle_owner(r), got_job, r);
     if (e && get->watch) stream_unwatch(get->watch);
     handle_posted(r, e);
 }
@@ -182,7 +182,7 @@ void handle_job_get(struct http_request *r)
     http_set_state(r, get, free);
     const char *id = http_param(r, "id");
     if (wait_s) get->watch = stream_watch(app->hub, r, id);
-    enum err e = queue_get(app->queue, id, got_job, r);
+    enum err e = queue_get(app->queue, id, handle_owner(r), got_job, r);
     if (e && get->watch) stream_unwatch(get->watch);
     handle_posted(r, e);
 }
@@ -192,7 +192,7 @@ void handle_job_list(struct http_request *r)
 {
     int64_t limit, cursor;
     if (!handle_query(r, "limit", 1, 500, 50, &limit) || !handle_query(r, "cursor", 1, INT64_MAX, 0, &cursor)) return;
-    struct queue_list list = {.states = http_query(r, "state"), .project = http_query(r, "project"), .tag = http_query(r, "tag"),
+    struct queue_list list = {.owner = handle_owner(r), .states = http_query(r, "state"), .project = http_query(r, "project"), .tag = http_query(r, "tag"),
                               .strategy = http_query(r, "strategy"), .name = http_query(r, "name"), .sweep = http_query(r, "sweep"),
                               .limit = (int)limit, .cursor = cursor};
     handle_posted(r, queue_list(handle_app(r)->queue, &list, handle_done_200, r));
@@ -221,7 +221,7 @@ void handle_job_cancel(struct http_request *r)
 {
     struct cancel_body body = {0};
     if (!handle_read(r, cancel_fields, true, &body, NULL)) return;
-    handle_posted(r, queue_cancel(handle_app(r)->queue, http_param(r, "id"), (int64_t)(body.grace_s * 1000), steered, r));
+    handle_posted(r, queue_cancel(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), (int64_t)(body.grace_s * 1000), steered, r));
 }
 
 enum retry_from { FROM_CHECKPOINT, FROM_START };
@@ -239,5 +239,5 @@ void handle_job_retry(struct http_request *r)
 {
     struct retry_body body = {FROM_CHECKPOINT};
     if (!handle_read(r, retry_fields, true, &body, NULL)) return;
-    handle_posted(r, queue_retry(handle_app(r)->queue, http_param(r, "id"), body.from == FROM_START, steered, r));
+    handle_posted(r, queue_retry(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), body.from == FROM_START, steered, r));
 }

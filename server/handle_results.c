@@ -8,12 +8,12 @@
 
 void handle_job_attempts(struct http_request *r)
 {
-    handle_posted(r, queue_attempts(handle_app(r)->queue, http_param(r, "id"), handle_done_200, r));
+    handle_posted(r, queue_attempts(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), handle_done_200, r));
 }
 
 void handle_job_artifacts(struct http_request *r)
 {
-    handle_posted(r, queue_artifacts(handle_app(r)->queue, http_param(r, "id"), handle_done_200, r));
+    handle_posted(r, queue_artifacts(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), handle_done_200, r));
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------------------- */
@@ -56,7 +56,7 @@ static bool read_format(struct http_request *r, bool *csv)
 
 void handle_job_metrics(struct http_request *r)
 {
-    struct queue_read_metrics args = {.job_id = http_param(r, "id"), .series = http_query(r, "series")};
+    struct queue_read_metrics args = {.job_id = http_param(r, "id"), .owner = handle_owner(r), .series = http_query(r, "series")};
     if (!handle_query(r, "from", 0, INT64_MAX, 0, &args.from) || !handle_query(r, "to", 0, INT64_MAX, -1, &args.to)) return;
     if (!read_format(r, &args.csv)) return;
     handle_posted(r, queue_read_metrics(handle_app(r)->queue, &args, args.csv ? metrics_csv : metrics_json, r));
@@ -88,7 +88,7 @@ void handle_job_logs(struct http_request *r)
     int64_t after, limit;
     if (!handle_query(r, "after", 0, INT64_MAX, 0, &after) || !handle_query(r, "limit", 1024, 1 << 20, 256 << 10, &limit)) return;
     bool json = http_accepts(r, "application/json");
-    handle_posted(r, queue_read_logs(handle_app(r)->queue, http_param(r, "id"), after, limit, json ? logs_json : logs_text, r));
+    handle_posted(r, queue_read_logs(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), after, limit, json ? logs_json : logs_text, r));
 }
 
 /* ---- events: one page as JSON, or a stream ---------------------------------------------------------------------- */
@@ -125,7 +125,7 @@ static void next_page(struct stream_follower *follower, void *context)
 {
     struct feed *f = context;
     const char *id = *f->job_id ? f->job_id : NULL;
-    enum err e = queue_each_event(f->app->queue, id, stream_last_id(follower), EVENTS_PAGE, feed_row, feed_page, f);
+    enum err e = queue_each_event(f->app->queue, id, stream_owner(follower), stream_last_id(follower), EVENTS_PAGE, feed_row, feed_page, f);
     if (!e) return;
     stream_unfollow(follower); /* the client comes back with Last-Event-ID */
     free(f);
@@ -146,7 +146,10 @@ static void feed_page(void *context, struct queue_reply *reply)
         return;
     }
     enum stream_step step = STREAM_OVER;
-    if (open_feed(f)) step = reply->idle ? stream_live(f->follower) : STREAM_BEHIND;
+    if (open_feed(f)) {
+        stream_passed(f->follower, reply->next);
+        step = reply->idle ? stream_live(f->follower) : STREAM_BEHIND;
+    }
     if (step == STREAM_BEHIND)
         stream_when_drained(f->follower, next_page, f);
     else
@@ -159,8 +162,8 @@ static void start_feed(struct http_request *r, const char *job_id, int64_t after
     f->app = handle_app(r);
     f->request = r;
     if (job_id) err_print(f->job_id, sizeof f->job_id, "%s", job_id);
-    f->follower = stream_follow(f->app->hub, r, job_id, after);
-    enum err e = queue_each_event(f->app->queue, job_id, after, EVENTS_PAGE, feed_row, feed_page, f);
+    f->follower = stream_follow(f->app->hub, r, job_id, handle_owner(r), after);
+    enum err e = queue_each_event(f->app->queue, job_id, handle_owner(r), after, EVENTS_PAGE, feed_row, feed_page, f);
     if (!e) return;
     stream_unfollow(f->follower);
     free(f);
@@ -185,9 +188,9 @@ static void events(struct http_request *r, const char *job_id)
         return;
     }
     if (!handle_query(r, "limit", 1, 1000, 200, &limit)) return;
-    const struct queue_list newest = {.limit = 1};
+    const struct queue_list newest = {.owner = handle_owner(r), .limit = 1};
     if (http_accepts(r, "application/json"))
-        handle_posted(r, queue_read_events(app->queue, job_id, after < 0 ? 0 : after, (int)limit, handle_done_200, r));
+        handle_posted(r, queue_read_events(app->queue, job_id, handle_owner(r), after < 0 ? 0 : after, (int)limit, handle_done_200, r));
     else if (after < 0 && !job_id)
         handle_posted(r, queue_list(app->queue, &newest, feed_from_now, r));
     else

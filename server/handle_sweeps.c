@@ -68,7 +68,7 @@ void handle_sweep_submit(struct http_request *r)
 void handle_sweep_extend(struct http_request *r)
 {
     struct sweep_request *s = read_sweep(r);
-    if (s) handle_posted(r, queue_sweep_extend(handle_app(r)->queue, http_param(r, "id"), &s->args, changed, r));
+    if (s) handle_posted(r, queue_sweep_extend(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), &s->args, changed, r));
 }
 
 /* The data sets are there: what was read can be told. */
@@ -90,12 +90,12 @@ void handle_sweep_list(struct http_request *r)
 {
     int64_t limit, cursor;
     if (!handle_query(r, "limit", 1, 200, 50, &limit) || !handle_query(r, "cursor", 1, INT64_MAX, 0, &cursor)) return;
-    handle_posted(r, queue_sweep_list(handle_app(r)->queue, http_query(r, "project"), (int)limit, cursor, handle_done_200, r));
+    handle_posted(r, queue_sweep_list(handle_app(r)->queue, handle_owner(r), http_query(r, "project"), (int)limit, cursor, handle_done_200, r));
 }
 
 void handle_sweep_get(struct http_request *r)
 {
-    handle_posted(r, queue_sweep_get(handle_app(r)->queue, http_param(r, "id"), handle_done_200, r));
+    handle_posted(r, queue_sweep_get(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), handle_done_200, r));
 }
 
 struct cancel_body {
@@ -110,5 +110,5 @@ void handle_sweep_cancel(struct http_request *r)
 {
     struct cancel_body body = {0};
     if (!handle_read(r, cancel_fields, true, &body, NULL)) return;
-    handle_posted(r, queue_sweep_cancel(handle_app(r)->queue, http_param(r, "id"), (int64_t)(body.grace_s * 1000), changed, r));
+    handle_posted(r, queue_sweep_cancel(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), (int64_t)(body.grace_s * 1000), changed, r));
 }

@@ -249,5 +249,5 @@ void handle_attempt_heartbeat(struct http_request *r)
 
 void handle_worker_list(struct http_request *r)
 {
-    handle_posted(r, queue_workers(handle_app(r)->queue, handle_done_200, r));
+    handle_posted(r, queue_workers(handle_app(r)->queue, handle_owner(r), handle_done_200, r));
 }

@@ -18,6 +18,8 @@
      - ERR_BUSY (503): the store's queue is full or closing; done will not come.
      - reply->error OK: `json` is the whole body for the wire (NULL where there is none); else `note` says why.
        The reply lives until done returns; queue_take_json gives the text to the caller, who free()s it.
+   `owner`: NULL shows everything (to an admin, or without tokens); else the id of the caller's token: jobs and sweeps that another one
+   submitted are ERR_NOT_FOUND, and in no list.
    Reads are commands, too. Ids are checked here: an id that is none is ERR_NOT_FOUND. */
 struct queue;
 
@@ -75,8 +77,9 @@ enum err queue_submit(struct queue *q, const struct queue_submit *args, queue_do
    max_attempts losses nondeterministic spec_hash version created_at_ms started_at_ms finished_at_ms
    progress{epoch,epochs,step,eta_s} latest{series: value} failure{class,message} result; the full one adds
    spec loss_resolved kernels warnings, and log_tail[] (last 20 lines) of a failed one. */
-enum err queue_get(struct queue *q, const char *job_id, queue_done *done, void *context) MUST_USE;
+enum err queue_get(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context) MUST_USE;
 struct queue_list {
+    const char *owner;
     const char *states;   /* "running,queued"; may be NULL: all. An unknown word: ERR_BAD_REQUEST */
     const char *project, *tag, *strategy, *name; /* exact; name: a part of it; may be NULL */
     const char *sweep;    /* id; may be NULL. Unknown: ERR_NOT_FOUND */
@@ -87,13 +90,13 @@ struct queue_list {
 enum err queue_list(struct queue *q, const struct queue_list *args, queue_done *done, void *context) MUST_USE;
 /* Waiting: cancelled at once. Running: stopping, the worker is told, at the deadline the server closes it. Asked again: the same
    answer. Other ends: ERR_STATE. Reply: the job view. */
-enum err queue_cancel(struct queue *q, const char *job_id, int64_t grace_ms /* 0 = setting */, queue_done *done, void *context) MUST_USE;
+enum err queue_cancel(struct queue *q, const char *job_id, const char *owner, int64_t grace_ms /* 0 = setting */, queue_done *done, void *context) MUST_USE;
 /* failed, cancelled -> queued, attempt number goes on; from_start forgets the checkpoints. */
-enum err queue_retry(struct queue *q, const char *job_id, bool from_start, queue_done *done, void *context) MUST_USE;
+enum err queue_retry(struct queue *q, const char *job_id, const char *owner, bool from_start, queue_done *done, void *context) MUST_USE;
 /* {"attempts": [{attempt, worker{id,name,host}, started_at_ms, ended_at_ms, outcome, resume_step, failure{class,message}}]} */
-enum err queue_attempts(struct queue *q, const char *job_id, queue_done *done, void *context) MUST_USE;
+enum err queue_attempts(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context) MUST_USE;
 struct queue_read_metrics {
-    const char *job_id;
+    const char *job_id, *owner;
     const char *series;   /* comma list of names or of prefixes ending in '/'; NULL = all */
     int64_t from, to;     /* steps, inclusive; to < 0 = no end */
     bool csv;             /* text/csv: x,step, then a column a series; empty where there is no value */
@@ -101,21 +104,21 @@ struct queue_read_metrics {
 /* {"job", "version", "series": [{name, kind, x, steps[], values[]}]}; at most 200,000 points a reply: then ERR_TOO_LARGE says to narrow it. */
 enum err queue_read_metrics(struct queue *q, const struct queue_read_metrics *args, queue_done *done, void *context) MUST_USE;
 /* Log text from byte `after` on, at most `limit` bytes, whole lines; json is plain text here. reply->next = offset behind it. */
-enum err queue_read_logs(struct queue *q, const char *job_id, int64_t after, int64_t limit, queue_done *done, void *context) MUST_USE;
+enum err queue_read_logs(struct queue *q, const char *job_id, const char *owner, int64_t after, int64_t limit, queue_done *done, void *context) MUST_USE;
 /* {"events": [{id, at_ms, job, kind, data{}}], "next": id}; job_id NULL = all jobs. `each` as below gives them one by one for SSE. */
-enum err queue_read_events(struct queue *q, const char *job_id, int64_t after, int limit, queue_done *done, void *context) MUST_USE;
-/* The same page row by row (on the store thread, before done; json NULL): `data` is what on_event gave. reply->next = last id,
-   or `after` when there was none; idle = the page was not full. */
+enum err queue_read_events(struct queue *q, const char *job_id, const char *owner, int64_t after, int limit, queue_done *done, void *context) MUST_USE;
+/* The same page row by row (on the store thread, before done; json NULL): `data` is what on_event gave. reply->next = id of
+   the last row looked at, or `after` when there was none; idle = the page was not full. Rows of other owners are passed over. */
 typedef void queue_event_row(void *context, int64_t event_id, const char *job_id, const char *kind, const char *data);
-enum err queue_each_event(struct queue *q, const char *job_id, int64_t after, int limit, queue_event_row *each, queue_done *done, void *context) MUST_USE;
+enum err queue_each_event(struct queue *q, const char *job_id, const char *owner, int64_t after, int limit, queue_event_row *each, queue_done *done, void *context) MUST_USE;
 /* {"jobs": {"queued": n, ...}, "workers": {"alive": n}, "oldest_queued_s": n} for /metrics and /readyz. */
 enum err queue_counts(struct queue *q, queue_done *done, void *context) MUST_USE;
 
 /* ---- artifacts and data sets (the bytes are in blob.h) ---------------------------------------------------- */
 /* {"artifacts": [{name, kind, sha256, bytes, attempt, step, epoch, score, created_at_ms}]} */
-enum err queue_artifacts(struct queue *q, const char *job_id, queue_done *done, void *context) MUST_USE;
+enum err queue_artifacts(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context) MUST_USE;
 /* sha256, bytes, name in the reply; json the row. ERR_NOT_FOUND. */
-enum err queue_artifact(struct queue *q, const char *job_id, const char *name, queue_done *done, void *context) MUST_USE;
+enum err queue_artifact(struct queue *q, const char *job_id, const char *owner, const char *name, queue_done *done, void *context) MUST_USE;
 struct queue_dataset_put {
     const char *name;          /* ^[a-z0-9][a-z0-9._-]{0,63}$, else ERR_SPEC */
     const char *sha256;        /* of the archive, already in the blob store; NULL with a generator */
@@ -145,7 +148,7 @@ struct queue_register {
 /* {"worker_id", "protocol", "lease_ms", "heartbeat_ms"} */
 enum err queue_register(struct queue *q, const struct queue_register *args, queue_done *done, void *context) MUST_USE;
 /* {"workers": [{id, name, host, pid, version, labels, threads, memory_bytes, data_paths, state: idle|busy|away, jobs[], seen_s, registered_at_ms}]} */
-enum err queue_workers(struct queue *q, queue_done *done, void *context) MUST_USE;
+enum err queue_workers(struct queue *q, const char *owner, queue_done *done, void *context) MUST_USE;
 /* Priority, then age, what the worker can do. json = the claim of schema/README.md, or NULL and idle. The same claim_key again gives
    the same lease with the same token. ERR_NOT_FOUND: this worker is not known, register again. */
 enum err queue_claim(struct queue *q, const char *worker_id, const char *claim_key, queue_done *done, void *context) MUST_USE;

@@ -59,10 +59,11 @@ static enum err get_rule(struct queue_call *c, struct store_db *db)
     return e ? e : queue_job_view(c, db, &job, true);
 }
 
-enum err queue_get(struct queue *q, const char *job_id, queue_done *done, void *context)
+enum err queue_get(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context)
 {
     struct look *l = queue_call_new(q, sizeof *l, get_rule, done, context);
     l->id = queue_keep_or(&l->call, job_id, "");
+    l->call.owner = queue_keep(&l->call, owner);
     return look_post(l);
 }
 
@@ -94,7 +95,7 @@ static enum err list_rule(struct queue_call *c, struct store_db *db)
     enum err e = check_states(l);
     if (!e && l->list.sweep) e = queue_find_sweep(c, db, l->list.sweep, &sweep);
     struct job_filter f = {one ? l->list.states : NULL, l->states_json, l->list.project, l->list.tag, l->list.strategy, l->list.name,
-                           sweep.number, l->list.cursor, l->list.limit};
+                           sweep.number, c->owner, l->list.cursor, l->list.limit};
     if (!e) e = queue_tally(c->queue, db, &tally);
     c->reply.version = store_event_newest(db);
     if (!e) e = buf_text(&c->body, "{\"jobs\":[");
@@ -108,7 +109,8 @@ enum err queue_list(struct queue *q, const struct queue_list *args, queue_done *
     struct look *l = queue_call_new(q, sizeof *l, list_rule, done, context);
     struct queue_call *c = &l->call;
     l->states_json = json_of_commas(c, args->states);
-    l->list = (struct queue_list){queue_keep(c, args->states), queue_keep(c, args->project), queue_keep(c, args->tag),
+    c->owner = queue_keep(c, args->owner);
+    l->list = (struct queue_list){c->owner, queue_keep(c, args->states), queue_keep(c, args->project), queue_keep(c, args->tag),
                                   queue_keep(c, args->strategy), queue_keep(c, args->name), queue_keep(c, args->sweep),
                                   args->limit < 1 ? 100 : args->limit > LIST_MAX ? LIST_MAX : args->limit, args->cursor};
     return look_post(l);
@@ -124,10 +126,11 @@ static enum err attempts_rule(struct queue_call *c, struct store_db *db)
     return e ? e : buf_text(&c->body, "]}");
 }
 
-enum err queue_attempts(struct queue *q, const char *job_id, queue_done *done, void *context)
+enum err queue_attempts(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context)
 {
     struct look *l = queue_call_new(q, sizeof *l, attempts_rule, done, context);
     l->id = queue_keep_or(&l->call, job_id, "");
+    l->call.owner = queue_keep(&l->call, owner);
     return look_post(l);
 }
 
@@ -167,6 +170,7 @@ enum err queue_read_metrics(struct queue *q, const struct queue_read_metrics *ar
 {
     struct look *l = queue_call_new(q, sizeof *l, metrics_rule, done, context);
     l->id = queue_keep_or(&l->call, args->job_id, "");
+    l->call.owner = queue_keep(&l->call, args->owner);
     l->csv = args->csv;
     l->metrics = (struct metric_filter){json_of_commas(&l->call, args->series), args->from, args->to < 0 ? INT64_MAX : args->to, POINTS_MAX};
     return look_post(l);
@@ -182,10 +186,11 @@ static enum err logs_rule(struct queue_call *c, struct store_db *db)
     return e ? e : store_log_read(db, job.number, l->after, l->limit, &c->body, &c->reply.next);
 }
 
-enum err queue_read_logs(struct queue *q, const char *job_id, int64_t after, int64_t limit, queue_done *done, void *context)
+enum err queue_read_logs(struct queue *q, const char *job_id, const char *owner, int64_t after, int64_t limit, queue_done *done, void *context)
 {
     struct look *l = queue_call_new(q, sizeof *l, logs_rule, done, context);
     l->id = queue_keep_or(&l->call, job_id, "");
+    l->call.owner = queue_keep(&l->call, owner);
     l->after = after < 0 ? 0 : after;
     l->limit = limit < 1 || limit > LOG_BYTES_MAX ? LOG_BYTES_MAX : limit;
     return look_post(l);
@@ -195,8 +200,6 @@ static enum err add_event(void *context, const struct event_row *row)
 {
     struct look *l = context;
     struct buf *b = &l->call.body;
-    l->call.reply.next = row->id;
-    l->limit--;
     if (l->each) {
         l->each(l->call.context, row->id, row->job_id, row->kind, row->data);
         return OK;
@@ -212,36 +215,36 @@ static enum err events_rule(struct queue_call *c, struct store_db *db)
 {
     struct look *l = (struct look *)c;
     struct job_row job = {0};
-    int64_t limit = l->limit;
+    struct event_page page = {.last = l->after};
     enum err e = l->id ? queue_find_job(c, db, l->id, &job) : OK;
-    c->reply.next = l->after;
     l->first = true;
     c->reply.version = job.version;
     if (!e && !l->each) e = buf_text(&c->body, "{\"events\":[");
-    if (!e) e = store_event_each(db, job.number, l->after, (int)limit, add_event, l);
-    c->reply.idle = l->limit > 0;
-    l->limit = limit;
+    if (!e) e = store_event_each(db, job.number, c->owner, l->after, (int)l->limit, add_event, l, &page);
+    c->reply.next = page.last;
+    c->reply.idle = page.looked < l->limit;
     if (e || l->each) return e;
     return buf_printf(&c->body, "],\"next\":%lld}", (long long)c->reply.next);
 }
 
-static struct look *events_call(struct queue *q, const char *job_id, int64_t after, int limit, queue_done *done, void *context)
+static struct look *events_call(struct queue *q, const char *job_id, const char *owner, int64_t after, int limit, queue_done *done, void *context)
 {
     struct look *l = queue_call_new(q, sizeof *l, events_rule, done, context);
     l->id = queue_keep(&l->call, job_id);
+    l->call.owner = queue_keep(&l->call, owner);
     l->after = after;
     l->limit = limit < 1 || limit > EVENTS_MAX ? EVENTS_MAX : limit;
     return l;
 }
 
-enum err queue_read_events(struct queue *q, const char *job_id, int64_t after, int limit, queue_done *done, void *context)
+enum err queue_read_events(struct queue *q, const char *job_id, const char *owner, int64_t after, int limit, queue_done *done, void *context)
 {
-    return look_post(events_call(q, job_id, after, limit, done, context));
+    return look_post(events_call(q, job_id, owner, after, limit, done, context));
 }
 
-enum err queue_each_event(struct queue *q, const char *job_id, int64_t after, int limit, queue_event_row *each, queue_done *done, void *context)
+enum err queue_each_event(struct queue *q, const char *job_id, const char *owner, int64_t after, int limit, queue_event_row *each, queue_done *done, void *context)
 {
-    struct look *l = events_call(q, job_id, after, limit, done, context);
+    struct look *l = events_call(q, job_id, owner, after, limit, done, context);
     l->each = each;
     return look_post(l);
 }
@@ -257,10 +260,11 @@ static enum err artifacts_rule(struct queue_call *c, struct store_db *db)
     return e ? e : buf_text(&c->body, "]}");
 }
 
-enum err queue_artifacts(struct queue *q, const char *job_id, queue_done *done, void *context)
+enum err queue_artifacts(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context)
 {
     struct look *l = queue_call_new(q, sizeof *l, artifacts_rule, done, context);
     l->id = queue_keep_or(&l->call, job_id, "");
+    l->call.owner = queue_keep(&l->call, owner);
     return look_post(l);
 }
 
@@ -285,10 +289,11 @@ static enum err artifact_rule(struct queue_call *c, struct store_db *db)
     return store_artifact_list(db, job.number, l->name, &c->body);
 }
 
-enum err queue_artifact(struct queue *q, const char *job_id, const char *name, queue_done *done, void *context)
+enum err queue_artifact(struct queue *q, const char *job_id, const char *owner, const char *name, queue_done *done, void *context)
 {
     struct look *l = queue_call_new(q, sizeof *l, artifact_rule, done, context);
     l->id = queue_keep_or(&l->call, job_id, "");
+    l->call.owner = queue_keep(&l->call, owner);
     l->name = queue_keep_or(&l->call, name, "");
     return look_post(l);
 }
@@ -346,11 +351,13 @@ static enum err workers_rule(struct queue_call *c, struct store_db *db)
 {
     int64_t now = clock_mono_ms();
     enum err e = buf_text(&c->body, "{\"workers\":[");
-    if (!e) e = store_worker_list(db, now - queue_away_ms(c->queue), now, &c->body);
+    if (!e) e = store_worker_list(db, c->owner, now - queue_away_ms(c->queue), now, &c->body);
     return e ? e : buf_text(&c->body, "]}");
 }
 
-enum err queue_workers(struct queue *q, queue_done *done, void *context)
+enum err queue_workers(struct queue *q, const char *owner, queue_done *done, void *context)
 {
-    return queue_post(queue_call_new(q, sizeof(struct queue_call), workers_rule, done, context), STORE_READ);
+    struct queue_call *c = queue_call_new(q, sizeof *c, workers_rule, done, context);
+    c->owner = queue_keep(c, owner);
+    return queue_post(c, STORE_READ);
 }

@@ -26,6 +26,7 @@ struct queue_call {
     void (*fini)(struct queue_call *c);                          /* frees what the operation owns; may be NULL */
     queue_done *done;
     void *context;
+    const char *owner;       /* only what this token submitted is there for the caller; NULL: everything */
     struct queue_reply reply;
     struct buf body;
     struct kept *kept;       /* copies of arguments, in blocks */

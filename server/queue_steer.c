@@ -13,6 +13,7 @@ enum err queue_find_job(struct queue_call *c, struct store_db *db, const char *i
 {
     memset(job, 0, sizeof *job);
     enum err e = uuid_is(id) ? store_job_find(db, id, job) : ERR_NOT_FOUND;
+    if (!e && c->owner && strcmp(c->owner, job->token_id)) e = ERR_NOT_FOUND;
     if (e == ERR_NOT_FOUND) return queue_refuse(c, e, "", "no job has the id %s", id);
     return e;
 }
@@ -57,10 +58,11 @@ static enum err cancel_rule(struct queue_call *c, struct store_db *db)
     return e ? e : queue_job_view(c, db, &job, true);
 }
 
-enum err queue_cancel(struct queue *q, const char *job_id, int64_t grace_ms, queue_done *done, void *context)
+enum err queue_cancel(struct queue *q, const char *job_id, const char *owner, int64_t grace_ms, queue_done *done, void *context)
 {
     struct steer *s = queue_call_new(q, sizeof *s, cancel_rule, done, context);
     s->id = queue_keep_or(&s->call, job_id, "");
+    s->call.owner = queue_keep(&s->call, owner);
     s->grace_ms = grace_ms;
     return queue_post(&s->call, STORE_WRITE);
 }
@@ -82,10 +84,11 @@ static enum err retry_rule(struct queue_call *c, struct store_db *db)
     return e ? e : queue_job_view(c, db, &job, true);
 }
 
-enum err queue_retry(struct queue *q, const char *job_id, bool from_start, queue_done *done, void *context)
+enum err queue_retry(struct queue *q, const char *job_id, const char *owner, bool from_start, queue_done *done, void *context)
 {
     struct steer *s = queue_call_new(q, sizeof *s, retry_rule, done, context);
     s->id = queue_keep_or(&s->call, job_id, "");
+    s->call.owner = queue_keep(&s->call, owner);
     s->from_start = from_start;
     return queue_post(&s->call, STORE_WRITE);
 }

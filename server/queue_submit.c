@@ -78,6 +78,7 @@ static enum err insert(struct submit *s, struct store_db *db, size_t i, int64_t 
     enum err e = store_job_insert(db, spec, s->made[i].id, s->made[i].dataset, s->token_id, now_ms, &job.number);
     s->made[i].number = job.number;
     memcpy(job.id, s->made[i].id, sizeof job.id);
+    err_print(job.token_id, sizeof job.token_id, "%s", s->token_id);
     if (!e) e = store_job_text_insert(db, job.number, spec);
     if (!e) e = store_event_add(db, &job, "state", "{\"state\":\"queued\",\"from\":\"\",\"attempt\":0}", NULL, now_ms, &job.version);
     if (!e) e = store_job_set_version(db, job.number, job.version);

@@ -35,6 +35,7 @@ static void plant_fini(struct queue_call *c)
 enum err queue_find_sweep(struct queue_call *c, struct store_db *db, const char *id, struct sweep_row *sweep)
 {
     enum err e = uuid_is(id) ? store_sweep_find(db, id, sweep) : ERR_NOT_FOUND;
+    if (!e && c->owner && strcmp(c->owner, sweep->token_id)) e = ERR_NOT_FOUND;
     return e == ERR_NOT_FOUND ? queue_refuse(c, e, "", "no sweep has the id %s", id) : e;
 }
 
@@ -70,6 +71,7 @@ static enum err insert_trial(struct plant *p, struct store_db *db, int64_t sweep
     const struct queue_job *spec = &p->jobs[i];
     enum err e = store_job_insert(db, spec, p->made[i].id, p->made[i].dataset, p->sweep.token_id, now_ms, &job.number);
     memcpy(job.id, p->made[i].id, sizeof job.id);
+    err_print(job.token_id, sizeof job.token_id, "%s", p->sweep.token_id);
     if (!e) e = store_job_text_insert(db, job.number, spec);
     if (!e) e = store_trial_insert(db, sweep, trial, job.number, &p->trials[i]);
     if (!e) e = store_event_add(db, &job, "state", "{\"state\":\"queued\",\"from\":\"\",\"attempt\":0}", NULL, now_ms, &job.version);
@@ -137,6 +139,7 @@ static enum err extend_rule(struct queue_call *c, struct store_db *db)
     int64_t added = 0;
     enum err e = queue_find_sweep(c, db, p->extends, &row);
     if (e) return e;
+    p->sweep.token_id = queue_keep(c, row.token_id);
     int64_t before = store_trial_count(db, row.number);
     e = check_grows(p, db, &row, before);
     for (size_t i = 0; i < p->sweep.count && !e; i++) e = find_dataset(p, db, i);
@@ -181,12 +184,13 @@ enum err queue_sweep_create(struct queue *q, const struct queue_sweep *args, que
     return queue_post(&p->call, STORE_WRITE);
 }
 
-enum err queue_sweep_extend(struct queue *q, const char *sweep_id, const struct queue_sweep *args, queue_done *done, void *context)
+enum err queue_sweep_extend(struct queue *q, const char *sweep_id, const char *owner, const struct queue_sweep *args, queue_done *done, void *context)
 {
     struct plant *p = queue_call_new(q, sizeof *p, extend_rule, done, context);
     p->call.fini = plant_fini;
     keep_sweep(p, args);
     p->extends = queue_keep_or(&p->call, sweep_id, "");
+    p->call.owner = queue_keep(&p->call, owner);
     return queue_post(&p->call, STORE_WRITE);
 }
 
@@ -205,10 +209,11 @@ static enum err get_rule(struct queue_call *c, struct store_db *db)
     return e ? e : sweep_reply(c, db, &row);
 }
 
-enum err queue_sweep_get(struct queue *q, const char *sweep_id, queue_done *done, void *context)
+enum err queue_sweep_get(struct queue *q, const char *sweep_id, const char *owner, queue_done *done, void *context)
 {
     struct glance *g = queue_call_new(q, sizeof *g, get_rule, done, context);
     g->id = queue_keep_or(&g->call, sweep_id, "");
+    g->call.owner = queue_keep(&g->call, owner);
     return queue_post(&g->call, STORE_READ);
 }
 
@@ -216,15 +221,16 @@ static enum err list_rule(struct queue_call *c, struct store_db *db)
 {
     struct glance *g = (struct glance *)c;
     enum err e = buf_text(&c->body, "{\"sweeps\":[");
-    if (!e) e = store_sweep_list(db, g->project, g->cursor, g->limit, &c->body, &c->reply.next);
+    if (!e) e = store_sweep_list(db, c->owner, g->project, g->cursor, g->limit, &c->body, &c->reply.next);
     if (e) return e;
     return c->reply.next ? buf_printf(&c->body, "],\"next\":%lld}", (long long)c->reply.next) : buf_text(&c->body, "],\"next\":null}");
 }
 
-enum err queue_sweep_list(struct queue *q, const char *project, int limit, int64_t cursor, queue_done *done, void *context)
+enum err queue_sweep_list(struct queue *q, const char *owner, const char *project, int limit, int64_t cursor, queue_done *done, void *context)
 {
     struct glance *g = queue_call_new(q, sizeof *g, list_rule, done, context);
     g->project = queue_keep(&g->call, project);
+    g->call.owner = queue_keep(&g->call, owner);
     g->limit = limit < 1 ? 50 : limit > LIST_MAX ? LIST_MAX : limit;
     g->cursor = cursor;
     return queue_post(&g->call, STORE_READ);
@@ -248,10 +254,11 @@ static enum err cancel_rule(struct queue_call *c, struct store_db *db)
     return e ? e : sweep_reply(c, db, &row);
 }
 
-enum err queue_sweep_cancel(struct queue *q, const char *sweep_id, int64_t grace_ms, queue_done *done, void *context)
+enum err queue_sweep_cancel(struct queue *q, const char *sweep_id, const char *owner, int64_t grace_ms, queue_done *done, void *context)
 {
     struct glance *g = queue_call_new(q, sizeof *g, cancel_rule, done, context);
     g->id = queue_keep_or(&g->call, sweep_id, "");
+    g->call.owner = queue_keep(&g->call, owner);
     g->grace_ms = grace_ms;
     return queue_post(&g->call, STORE_WRITE);
 }

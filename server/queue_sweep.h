@@ -26,11 +26,11 @@ struct queue_sweep {
    ERR_SPEC with ERR_DATASET_UNKNOWN as in queue_submit, ERR_IDEMPOTENCY. */
 enum err queue_sweep_create(struct queue *q, const struct queue_sweep *args, queue_done *done, void *context) MUST_USE;
 /* Queues the trials that the sweep does not have. ERR_STATE when it was cancelled, or when a trial that it has is not among them:
-   an extension only adds. existed: there was nothing to add. */
-enum err queue_sweep_extend(struct queue *q, const char *sweep_id, const struct queue_sweep *args, queue_done *done, void *context) MUST_USE;
+   an extension only adds. existed: there was nothing to add. What it adds belongs to the sweep's owner, whoever asks. */
+enum err queue_sweep_extend(struct queue *q, const char *sweep_id, const char *owner, const struct queue_sweep *args, queue_done *done, void *context) MUST_USE;
 /* Everything that has not ended: as queue_cancel. existed: cancelled before. */
-enum err queue_sweep_cancel(struct queue *q, const char *sweep_id, int64_t grace_ms, queue_done *done, void *context) MUST_USE;
-enum err queue_sweep_get(struct queue *q, const char *sweep_id, queue_done *done, void *context) MUST_USE;
+enum err queue_sweep_cancel(struct queue *q, const char *sweep_id, const char *owner, int64_t grace_ms, queue_done *done, void *context) MUST_USE;
+enum err queue_sweep_get(struct queue *q, const char *sweep_id, const char *owner, queue_done *done, void *context) MUST_USE;
 /* {"sweeps": [...], "next": cursor or null} */
-enum err queue_sweep_list(struct queue *q, const char *project, int limit, int64_t cursor, queue_done *done, void *context) MUST_USE;
+enum err queue_sweep_list(struct queue *q, const char *owner, const char *project, int limit, int64_t cursor, queue_done *done, void *context) MUST_USE;
 #endif

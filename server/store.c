@@ -133,7 +133,7 @@ static void tell_all(struct store *s)
     for (size_t i = 0; i < s->db.told_count; i++) {
         const struct store_told *t = &s->db.told[i];
         if (t->what == TOLD_CLAIMABLE) claimable++;
-        if (t->what == TOLD_EVENT && set->on_event) set->on_event(set->context, t->event_id, t->job_id, t->kind, t->json);
+        if (t->what == TOLD_EVENT && set->on_event) set->on_event(set->context, t->event_id, t->job_id, t->token_id, t->kind, t->json);
         if (t->what == TOLD_COMMAND && set->on_command) set->on_command(set->context, t->job_id);
     }
     if (claimable && set->on_claimable) set->on_claimable(set->context, claimable);

@@ -46,8 +46,9 @@ struct store_settings {
     int64_t pages_max;       /* of 4096 bytes; 0 = as the disk allows. For tests and quotas */
     int64_t reserve_bytes;   /* file given back to the disk when it is full; 0 = none */
     const char *vfs;         /* NULL = SQLite's own; tests give a failing one */
-    /* After each commit, before the commands' done: the events of the batch in order, on the store thread. May be NULL. */
-    void (*on_event)(void *context, int64_t event_id, const char *job_id, const char *kind, const char *json);
+    /* After each commit, before the commands' done: the events of the batch in order, on the store thread; `owner` is the id of the token
+       that submitted the job. May be NULL. */
+    void (*on_event)(void *context, int64_t event_id, const char *job_id, const char *owner, const char *kind, const char *json);
     /* After each commit that made jobs claimable; how many. May be NULL. */
     void (*on_claimable)(void *context, size_t jobs);
     /* After a commit that has a command (cancel, ...) for the worker of this job. May be NULL. */

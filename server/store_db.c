@@ -203,12 +203,13 @@ static struct store_told *tell(struct store_db *db)
     return t;
 }
 
-void store_tell_event(struct store_db *db, int64_t event_id, const char *job_id, const char *kind, const char *json)
+void store_tell_event(struct store_db *db, int64_t event_id, const char *job_id, const char *token_id, const char *kind, const char *json)
 {
     struct store_told *t = tell(db);
     t->what = TOLD_EVENT;
     t->event_id = event_id;
     err_print(t->job_id, sizeof t->job_id, "%s", job_id);
+    err_print(t->token_id, sizeof t->token_id, "%s", token_id);
     err_print(t->kind, sizeof t->kind, "%s", kind);
     t->json = must_strdup(json);
 }

@@ -13,7 +13,7 @@ enum { STORE_STATEMENTS_MAX = 256, STORE_STATEMENT_SLOTS = 512 /* a power of two
 struct store_told { /* what happened in a batch: told after its commit, forgotten with a rollback */
     enum { TOLD_EVENT, TOLD_CLAIMABLE, TOLD_COMMAND } what;
     int64_t event_id;
-    char job_id[37];
+    char job_id[37], token_id[33];
     char kind[24];
     char *json;
 };
@@ -57,7 +57,7 @@ enum err store_err_of(struct store_db *db, int rc, const char *what);
 void store_finalize_all(struct store_db *db);
 
 /* ---- what a batch has to tell ---- */
-void store_tell_event(struct store_db *db, int64_t event_id, const char *job_id, const char *kind, const char *json);
+void store_tell_event(struct store_db *db, int64_t event_id, const char *job_id, const char *token_id, const char *kind, const char *json);
 void store_tell_claimable(struct store_db *db);
 void store_tell_command(struct store_db *db, const char *job_id);
 void store_untell(struct store_db *db, size_t count); /* keeps the first `count` */

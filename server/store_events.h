@@ -13,11 +13,17 @@ void store_event_claimable(struct store_db *db);
 void store_event_command(struct store_db *db, const char *job_id);
 int64_t store_event_newest(struct store_db *db); /* 0: none yet */
 
-/* Rows after `after`, oldest first, of one job (its number) or of all (0), until each says false. The data of a metrics row is
-   filled with the values as they are now. */
+/* Looks at `limit` rows after `after`, oldest first, of one job (its number) or of all (0), and gives those of jobs that `owner` submitted
+   (NULL: all) to `each`, until that fails. The data of a metrics row is filled with the values as they are now. A page is so many rows
+   looked at: what others do makes it no longer. */
+struct event_page {
+    int64_t last;  /* id of the last row looked at; `after` when there was none */
+    int looked;
+};
 struct event_row {
     int64_t id, at_ms;
     const char *job_id, *kind, *data;
 };
-enum err store_event_each(struct store_db *db, int64_t job, int64_t after, int limit, enum err (*each)(void *context, const struct event_row *row), void *context) MUST_USE;
+enum err store_event_each(struct store_db *db, int64_t job, const char *owner, int64_t after, int limit,
+                          enum err (*each)(void *context, const struct event_row *row), void *context, struct event_page *page) MUST_USE;
 #endif

@@ -7,7 +7,7 @@
 #include "server/store_db.h"
 
 #define COLUMNS \
-    " j.number, j.version, j.id, j.state, j.reason, j.phase, j.intent, j.deadline_mono_ms, j.deadline_ms, j.backoff_mono_ms," \
+    " j.number, j.version, j.id, j.token_id, j.state, j.reason, j.phase, j.intent, j.deadline_mono_ms, j.deadline_ms, j.backoff_mono_ms," \
     " j.backoff_ms, j.priority, j.attempt, j.max_attempts, j.failures, j.losses, j.timeout_ms, j.epoch, j.epochs, j.step, j.eta_s," \
     " j.checkpoint_step, j.nondeterministic, j.failure_class, j.failure_message, j.log_bytes, j.metric_points, j.started_at_ms," \
     " j.finished_at_ms, j.sweep "
@@ -30,6 +30,7 @@ static enum err read_row(sqlite3_stmt *st, struct job_row *r)
     r->number = store_int(st, c++);
     r->version = store_int(st, c++);
     store_copy(st, c++, r->id, sizeof r->id);
+    store_copy(st, c++, r->token_id, sizeof r->token_id);
     r->state = (enum job_state)word(job_state_of_word(store_text(st, c++)));
     r->reason = (enum job_reason)word(job_reason_of_word(store_text(st, c++)));
     r->phase = (enum job_phase)word(job_phase_of_word(store_text(st, c++)));

@@ -8,11 +8,12 @@
 #include "server/queue_job.h"
 #include "server/store.h"
 
-enum { STORE_ABSENT = -1 /* for numbers that may be missing: steps, epochs, monotonic times */, STORE_NAME_BYTES = 65 };
+enum { STORE_ABSENT = -1 /* for numbers that may be missing: steps, epochs, monotonic times */, STORE_NAME_BYTES = 65,
+       STORE_TOKEN_BYTES = 33 };
 
 struct job_row {
     int64_t number, version;
-    char id[UUID_TEXT];
+    char id[UUID_TEXT], token_id[STORE_TOKEN_BYTES]; /* whose token submitted it */
     enum job_state state;
     enum job_reason reason;
     enum job_phase phase;

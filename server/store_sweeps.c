@@ -6,7 +6,7 @@
 #include "server/store_db.h"
 #include "server/store_views.h"
 
-#define COLUMNS " number, max_running, coalesce(prune_min_epochs, 0), coalesce(prune_eta, 0), id, body_sha256, coalesce(prune_metric, ''), cancelled_at_ms IS NOT NULL "
+#define COLUMNS " number, max_running, coalesce(prune_min_epochs, 0), coalesce(prune_eta, 0), id, body_sha256, coalesce(prune_metric, ''), cancelled_at_ms IS NOT NULL, token_id "
 
 static enum err read_row(sqlite3_stmt *st, struct sweep_row *r)
 {
@@ -18,6 +18,7 @@ static enum err read_row(sqlite3_stmt *st, struct sweep_row *r)
     store_copy(st, 5, r->body_sha256, sizeof r->body_sha256);
     store_copy(st, 6, r->prune_metric, sizeof r->prune_metric);
     r->cancelled = store_int(st, 7) != 0;
+    store_copy(st, 8, r->token_id, sizeof r->token_id);
     return store_end(st);
 }
 
@@ -140,13 +141,15 @@ enum err store_sweep_view(struct store_db *db, int64_t number, bool full, struct
     return store_add_rows(store_query(db, full ? whole : summary, "i", number), to);
 }
 
-enum err store_sweep_list(struct store_db *db, const char *project, int64_t cursor, int limit, struct buf *to, int64_t *next)
+enum err store_sweep_list(struct store_db *db, const char *owner, const char *project, int64_t cursor, int limit, struct buf *to, int64_t *next)
 {
-    static const char sql[] = "SELECT number FROM sweep WHERE number < ?1 AND (?2 IS NULL OR project = ?2) ORDER BY number DESC LIMIT ?3";
+    static const char all[] = "SELECT number FROM sweep WHERE number < ?1 AND (?2 IS NULL OR project = ?2) AND ?4 IS NULL ORDER BY number DESC LIMIT ?3";
+    static const char own[] = "SELECT number FROM sweep INDEXED BY sweep_by_token WHERE token_id = ?4 AND number < ?1 AND (?2 IS NULL OR project = ?2)"
+                              " ORDER BY number DESC LIMIT ?3";
     int64_t *numbers = calloc((size_t)limit + 1, sizeof *numbers);
     int count = 0;
     if (!numbers) return ERR_NO_MEMORY;
-    sqlite3_stmt *st = store_query(db, sql, "iti", cursor > 0 ? cursor : INT64_MAX, project, (int64_t)limit + 1);
+    sqlite3_stmt *st = store_query(db, owner ? own : all, "itit", cursor > 0 ? cursor : INT64_MAX, project, (int64_t)limit + 1, owner);
     while (store_step(st)) numbers[count++] = store_int(st, 0);
     enum err e = store_end(st);
     *next = count > limit ? numbers[limit - 1] : 0;

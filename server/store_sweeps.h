@@ -7,7 +7,7 @@
 
 struct sweep_row {
     int64_t number, max_running, prune_min_epochs, prune_eta; /* prune_eta 0: nothing is pruned */
-    char id[UUID_TEXT], body_sha256[SHA256_HEX], prune_metric[64];
+    char id[UUID_TEXT], body_sha256[SHA256_HEX], prune_metric[64], token_id[STORE_TOKEN_BYTES];
     bool cancelled;
 };
 enum err store_sweep_insert(struct store_db *db, const struct queue_sweep *sweep, const char *id, int64_t now_ms, int64_t *number) MUST_USE;
@@ -28,7 +28,7 @@ enum err store_sweep_live_job(struct store_db *db, int64_t sweep, int64_t after,
 /* Whole views as JSON: {id, name, ..., jobs{state: n}, failures{class: n}}; `full` adds the spec. */
 enum err store_sweep_view(struct store_db *db, int64_t number, bool full, struct buf *to) MUST_USE;
 /* Summaries, newest first, with commas; *next = cursor of the next page or 0. */
-enum err store_sweep_list(struct store_db *db, const char *project, int64_t cursor, int limit, struct buf *to, int64_t *next) MUST_USE;
+enum err store_sweep_list(struct store_db *db, const char *owner, const char *project, int64_t cursor, int limit, struct buf *to, int64_t *next) MUST_USE;
 
 /* ---- claims ---- */
 /* The next sweep above `after` that has a queued job; ERR_NOT_FOUND: no more. */

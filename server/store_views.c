@@ -105,7 +105,7 @@ enum err store_job_view(struct store_db *db, int64_t number, enum job_view view,
 /* ?7: a state, several as JSON, or nothing. */
 #define STATES " (?7 IS NULL OR state = ?7 OR (substr(?7, 1, 1) = '[' AND state IN (SELECT value FROM json_each(?7)))) AND"
 
-/* The numbers first (narrow rows, an index where one helps), then the views of those that are shown. */
+/* The numbers first (narrow rows, an index where one helps), then the views of those that are shown. A sweep was found by its owner. */
 static sqlite3_stmt *list_query(struct store_db *db, const struct job_filter *f)
 {
     static const char by_number[] = "SELECT number FROM job WHERE number < ?1 AND" LIST_TAIL;
@@ -113,12 +113,13 @@ static sqlite3_stmt *list_query(struct store_db *db, const struct job_filter *f)
     static const char by_state[] = "SELECT number FROM job INDEXED BY job_by_state WHERE state = ?7 AND number < ?1 AND" LIST_TAIL;
     static const char by_states[] = "SELECT number FROM job WHERE number < ?1 AND state IN (SELECT value FROM json_each(?7)) AND" LIST_TAIL;
     static const char by_sweep[] = "SELECT number FROM job INDEXED BY job_by_sweep WHERE sweep = ?8 AND number < ?1 AND" STATES LIST_TAIL;
+    static const char by_owner[] = "SELECT number FROM job INDEXED BY job_by_token WHERE token_id = ?8 AND number < ?1 AND" STATES LIST_TAIL;
     int64_t below = f->cursor > 0 ? f->cursor : INT64_MAX, limit = (int64_t)f->limit + 1;
-    if (f->sweep)
-        return store_query(db, by_sweep, "ittttiti", below, f->project, f->tag, f->strategy, f->name, limit, f->state ? f->state : f->states_json, f->sweep);
+    const char *states = f->state ? f->state : f->states_json;
+    if (f->sweep) return store_query(db, by_sweep, "ittttiti", below, f->project, f->tag, f->strategy, f->name, limit, states, f->sweep);
+    if (f->owner) return store_query(db, by_owner, "ittttitt", below, f->project, f->tag, f->strategy, f->name, limit, states, f->owner);
     if (f->state || f->states_json)
-        return store_query(db, f->state ? by_state : by_states, "ittttit", below, f->project, f->tag, f->strategy, f->name, limit,
-                           f->state ? f->state : f->states_json);
+        return store_query(db, f->state ? by_state : by_states, "ittttit", below, f->project, f->tag, f->strategy, f->name, limit, states);
     return store_query(db, f->project ? by_project : by_number, "itttti", below, f->project, f->tag, f->strategy, f->name, limit);
 }
 

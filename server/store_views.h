@@ -19,6 +19,7 @@ struct job_filter {
     const char *state, *states_json;                     /* one word, or ["queued", "running"]; both NULL = all */
     const char *project, *tag, *strategy, *name;         /* NULL = any; name: a part */
     int64_t sweep;                                       /* its number; 0 = any */
+    const char *owner;                                   /* token that submitted them; NULL = any */
     int64_t cursor;                                      /* below this number; 0 = from the newest */
     int limit;
 };

@@ -41,7 +41,7 @@ enum err store_worker_tally(struct store_db *db, int64_t since_mono_ms, struct w
     return store_end(st);
 }
 
-enum err store_worker_list(struct store_db *db, int64_t since_mono_ms, int64_t now_mono_ms, struct buf *to)
+enum err store_worker_list(struct store_db *db, const char *owner, int64_t since_mono_ms, int64_t now_mono_ms, struct buf *to)
 {
     static const char sql[] =
         "SELECT json_object('id', w.id, 'name', w.name, 'host', w.host, 'pid', w.pid, 'version', w.version, 'labels', json(w.labels),"
@@ -49,10 +49,10 @@ enum err store_worker_list(struct store_db *db, int64_t since_mono_ms, int64_t n
         " 'state', CASE WHEN w.seen_mono_ms IS NULL OR w.seen_mono_ms < ?1 THEN 'away'"
         "  WHEN EXISTS (SELECT 1 FROM attempt a WHERE a.worker = w.number AND a.lease_mono_ms IS NOT NULL) THEN 'busy' ELSE 'idle' END,"
         " 'jobs', (SELECT json_group_array(j.id) FROM attempt a JOIN job j ON j.number = a.job"
-        "  WHERE a.worker = w.number AND a.lease_mono_ms IS NOT NULL),"
+        "  WHERE a.worker = w.number AND a.lease_mono_ms IS NOT NULL AND (?3 IS NULL OR j.token_id = ?3)),"
         " 'seen_s', (?2 - w.seen_mono_ms) / 1000, 'seen_at_ms', w.seen_at_ms, 'registered_at_ms', w.registered_at_ms)"
         " FROM worker w ORDER BY w.number DESC LIMIT 1000";
-    return store_add_rows(store_query(db, sql, "ii", since_mono_ms, now_mono_ms), to);
+    return store_add_rows(store_query(db, sql, "iit", since_mono_ms, now_mono_ms, owner), to);
 }
 
 enum err store_attempt_insert(struct store_db *db, const struct attempt_new *a, int64_t now_ms, int64_t now_mono_ms)

@@ -22,7 +22,7 @@ enum err store_worker_find(struct store_db *db, const char *id, struct worker_ro
 enum err store_worker_seen(struct store_db *db, int64_t number, int64_t now_ms, int64_t now_mono_ms) MUST_USE;
 enum err store_worker_tally(struct store_db *db, int64_t since_mono_ms, struct worker_tally *tally) MUST_USE;
 /* The objects of "workers", newest first, with commas. `away_since`: seen before it = away. */
-enum err store_worker_list(struct store_db *db, int64_t since_mono_ms, int64_t now_mono_ms, struct buf *to) MUST_USE;
+enum err store_worker_list(struct store_db *db, const char *owner, int64_t since_mono_ms, int64_t now_mono_ms, struct buf *to) MUST_USE;
 
 struct attempt_row {
     int64_t job, attempt, worker;

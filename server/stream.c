@@ -29,6 +29,7 @@ struct stream_follower {
     struct http_request *request; /* until stream_open */
     struct http_stream *stream;   /* after it */
     char topic[TOPIC_MAX];        /* "": everything */
+    char owner[AUTH_ID_MAX];      /* "": everybody's */
     int64_t last_id, newest_id;
     bool live, ended;
     int references; /* the hub's or the catching-up caller's, and on_end's */
@@ -185,7 +186,7 @@ size_t stream_wake(struct stream_hub *hub, const char *topic, size_t count)
 }
 
 /* ---- event streams --------------------------------------------------------------------------------------------- */
-struct stream_follower *stream_follow(struct stream_hub *hub, struct http_request *r, const char *topic, int64_t after_id)
+struct stream_follower *stream_follow(struct stream_hub *hub, struct http_request *r, const char *topic, const char *owner, int64_t after_id)
 {
     struct stream_follower *f = must_alloc(sizeof *f);
     assert(!topic || (*topic && strlen(topic) < TOPIC_MAX));
@@ -194,6 +195,7 @@ struct stream_follower *stream_follow(struct stream_hub *hub, struct http_reques
     f->references = 1;
     f->last_id = f->newest_id = after_id;
     err_print(f->topic, sizeof f->topic, "%s", topic ? topic : "");
+    err_print(f->owner, sizeof f->owner, "%s", owner ? owner : "");
     pthread_mutex_lock(&hub->mutex);
     ring_add(topic ? &hub->followers[bucket_of(topic)] : &hub->all, &f->node);
     pthread_mutex_unlock(&hub->mutex);
@@ -253,6 +255,11 @@ int64_t stream_last_id(const struct stream_follower *f)
     return f->last_id;
 }
 
+const char *stream_owner(const struct stream_follower *f)
+{
+    return f->owner[0] ? f->owner : NULL;
+}
+
 bool stream_row(struct stream_follower *f, int64_t event_id, const char *kind, const char *json)
 {
     if (event_id <= f->last_id) return true;
@@ -262,6 +269,11 @@ bool stream_row(struct stream_follower *f, int64_t event_id, const char *kind, c
     }
     f->last_id = event_id; /* not live yet: only the caller touches it */
     return true;
+}
+
+void stream_passed(struct stream_follower *f, int64_t event_id)
+{
+    if (event_id > f->last_id) f->last_id = event_id;
 }
 
 enum stream_step stream_live(struct stream_follower *f)
@@ -288,22 +300,22 @@ void stream_when_drained(struct stream_follower *f, void (*then)(struct stream_f
 }
 
 /* An overflow ends the stream in the HTTP floor; on_end then takes the follower away. */
-static void feed(struct node *ring, const char *topic, int64_t event_id, const char *kind, const char *json)
+static void feed(struct node *ring, const char *topic, const char *owner, int64_t event_id, const char *kind, const char *json)
 {
     for (struct node *at = ring->next; at != ring; at = at->next) {
         struct stream_follower *f = (struct stream_follower *)at;
-        if (f->topic[0] && strcmp(f->topic, topic)) continue;
+        if ((f->topic[0] && strcmp(f->topic, topic)) || (f->owner[0] && strcmp(f->owner, owner))) continue;
         if (event_id > f->newest_id) f->newest_id = event_id;
         if (!f->live || event_id <= f->last_id) continue;
         if (http_stream_send(f->stream, event_id, kind, json)) f->last_id = event_id;
     }
 }
 
-void stream_publish(struct stream_hub *hub, const char *topic, int64_t event_id, const char *kind, const char *json)
+void stream_publish(struct stream_hub *hub, const char *topic, const char *owner, int64_t event_id, const char *kind, const char *json)
 {
     pthread_mutex_lock(&hub->mutex);
-    feed(&hub->followers[bucket_of(topic)], topic, event_id, kind, json);
-    feed(&hub->all, topic, event_id, kind, json);
+    feed(&hub->followers[bucket_of(topic)], topic, owner, event_id, kind, json);
+    feed(&hub->all, topic, owner, event_id, kind, json);
     pthread_mutex_unlock(&hub->mutex);
     stream_wake(hub, topic, SIZE_MAX);
 }

@@ -184,7 +184,7 @@ static void publish_one(void)
     char json[8192];
     long id = ++the_rig->last_event_id;
     write_event(json, sizeof json, id);
-    stream_publish(the_rig->hub, "job", id, "metric", json);
+    stream_publish(the_rig->hub, "job", "local", id, "metric", json);
 }
 
 struct publishing {
@@ -238,7 +238,7 @@ static void events(struct http_request *r)
         http_finish(r);
         return;
     }
-    struct stream_follower *f = stream_follow(rig_of(r)->hub, r, http_query(r, "all") ? NULL : "job", after);
+    struct stream_follower *f = stream_follow(rig_of(r)->hub, r, http_query(r, "all") ? NULL : "job", NULL, after);
     rig_enqueue(rig_of(r), follow_first, f);
 }
 

@@ -149,7 +149,7 @@ const char *shop_state(struct shop *s, const char *job)
 {
     static _Thread_local char state[16];
     struct answer a;
-    CHECK_INT(ASK(a, queue_get(s->q, job, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s->q, job, NULL, answer_done, &a)), OK);
     err_print(state, sizeof state, "%s", answer_text(&a, "state"));
     answer_free(&a);
     return state;

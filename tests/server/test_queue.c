@@ -16,7 +16,7 @@ void test_queue_runs_a_job_from_submit_to_success(void)
     struct lease l;
     shop_open(&s, NULL);
     shop_submit(&s, NULL, id);
-    CHECK_INT(ASK(a, queue_get(s.q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s.q, id, NULL, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "state"), "queued");
     CHECK_TEXT(answer_text(&a, "reason.code"), "no_worker");
     CHECK_HAS(answer_text(&a, "reason.message"), "0 workers alive");
@@ -179,7 +179,7 @@ void test_queue_priority_goes_before_age(void)
     CHECK_INT(ASK(a, queue_submit(s.q, &(struct queue_submit){.jobs = &job, .count = 1}, answer_done, &a)), OK);
     memcpy(high, a.reply.id, sizeof high);
     answer_free(&a);
-    CHECK_INT(ASK(a, queue_get(s.q, low, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s.q, low, NULL, answer_done, &a)), OK);
     CHECK_INT(answer_int(&a, "reason.position"), 2);
     answer_free(&a);
     shop_worker(&s, worker);
@@ -207,7 +207,7 @@ void test_queue_says_what_a_waiting_job_lacks(void)
     answer_free(&a);
     shop_claim(&s, plain, "k", &l);
     CHECK(l.none);
-    CHECK_INT(ASK(a, queue_get(s.q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s.q, id, NULL, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "reason.code"), "requirements");
     CHECK_HAS(answer_text(&a, "reason.message"), "--data-root");
     answer_free(&a);
@@ -227,26 +227,26 @@ void test_queue_cancels_waiting_jobs_at_once_and_running_ones_by_command(void)
     struct lease l;
     shop_open(&s, NULL);
     shop_submit(&s, NULL, id);
-    CHECK_INT(ASK(a, queue_cancel(s.q, id, 0, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_cancel(s.q, id, NULL, 0, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "state"), "cancelled");
     answer_free(&a);
-    CHECK_INT(ASK(a, queue_cancel(s.q, id, 0, answer_done, &a)), OK); /* asked again: the same */
+    CHECK_INT(ASK(a, queue_cancel(s.q, id, NULL, 0, answer_done, &a)), OK); /* asked again: the same */
     answer_free(&a);
-    CHECK_INT(ASK(a, queue_retry(s.q, id, false, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_retry(s.q, id, NULL, false, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "state"), "queued");
     answer_free(&a);
     shop_worker(&s, worker);
     shop_claim(&s, worker, "1", &l);
-    CHECK_INT(ASK(a, queue_retry(s.q, id, false, answer_done, &a)), ERR_STATE);
+    CHECK_INT(ASK(a, queue_retry(s.q, id, NULL, false, answer_done, &a)), ERR_STATE);
     answer_free(&a);
-    CHECK_INT(ASK(a, queue_cancel(s.q, id, 60000, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_cancel(s.q, id, NULL, 60000, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "state"), "stopping");
     answer_free(&a);
     CHECK_INT(shop_beat(&s, &l, command), OK);
     CHECK_TEXT(command, "cancel");
     CHECK_INT(shop_finish(&s, &l, "cancelled", NULL), OK);
     CHECK_TEXT(shop_state(&s, id), "cancelled");
-    CHECK_INT(ASK(a, queue_cancel(s.q, "0198c0de-0000-7000-8000-000000000000", 0, answer_done, &a)), ERR_NOT_FOUND);
+    CHECK_INT(ASK(a, queue_cancel(s.q, "0198c0de-0000-7000-8000-000000000000", NULL, 0, answer_done, &a)), ERR_NOT_FOUND);
     answer_free(&a);
     shop_close(&s);
 }
@@ -261,7 +261,7 @@ void test_queue_closes_a_stopping_attempt_itself_at_the_deadline(void)
     shop_submit(&s, NULL, id);
     shop_worker(&s, worker);
     shop_claim(&s, worker, "1", &l);
-    CHECK_INT(ASK(a, queue_cancel(s.q, id, 0, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_cancel(s.q, id, NULL, 0, answer_done, &a)), OK);
     answer_free(&a);
     shop_reap(&s);
     CHECK_TEXT(shop_state(&s, id), "stopping");
@@ -269,7 +269,7 @@ void test_queue_closes_a_stopping_attempt_itself_at_the_deadline(void)
     shop_reap(&s);
     CHECK_TEXT(shop_state(&s, id), "cancelled");
     CHECK_INT(shop_finish(&s, &l, "cancelled", NULL), ERR_LEASE_LOST);
-    CHECK_INT(ASK(a, queue_attempts(s.q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_attempts(s.q, id, NULL, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "attempts.0.outcome"), "lost");
     answer_free(&a);
     shop_close(&s);
@@ -293,7 +293,7 @@ void test_queue_gives_an_expired_lease_back_and_fences_the_old_attempt(void)
     CHECK_TEXT(shop_state(&s, id), "running");
     clock_test_shift_ms(3000);
     shop_reap(&s);
-    CHECK_INT(ASK(a, queue_get(s.q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s.q, id, NULL, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "state"), "pending");
     CHECK_TEXT(answer_text(&a, "reason.code"), "backoff");
     CHECK_INT(answer_int(&a, "losses"), 1);
@@ -394,11 +394,11 @@ void test_queue_a_job_that_loses_five_workers_is_poison(void)
     for (int i = 0; i < 3; i++) lose(&s, worker, &shift, &l);
     CHECK_TEXT(shop_state(&s, id), "queued");
     lose(&s, worker, &shift, &l);
-    CHECK_INT(ASK(a, queue_get(s.q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s.q, id, NULL, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "state"), "failed");
     CHECK_TEXT(answer_text(&a, "failure.class"), "poison");
     answer_free(&a);
-    CHECK_INT(ASK(a, queue_retry(s.q, id, false, answer_done, &a)), OK); /* a person may insist: from the checkpoint */
+    CHECK_INT(ASK(a, queue_retry(s.q, id, NULL, false, answer_done, &a)), OK); /* a person may insist: from the checkpoint */
     answer_free(&a);
     CHECK_INT(ASK(a, queue_claim(s.q, worker, "insisted", answer_done, &a)), OK);
     CHECK_INT(answer_int(&a, "resume.step"), 10);
@@ -433,7 +433,7 @@ void test_queue_retries_by_failure_class_with_growing_pauses(void)
     shop_claim(&s, worker, "d", &l);
     CHECK_INT(shop_finish(&s, &l, "failed", "no_such_class"), ERR_SPEC);
     CHECK_INT(shop_finish(&s, &l, "failed", "diverged"), OK); /* never by itself */
-    CHECK_INT(ASK(a, queue_get(s.q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s.q, id, NULL, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "failure.class"), "diverged");
     CHECK_TEXT(answer_text(&a, "failure.message"), "as told");
     answer_free(&a);
@@ -459,7 +459,7 @@ void test_queue_release_costs_nothing(void)
         CHECK_INT(ASK(a, queue_release(s.q, &lease, "drain", answer_done, &a)), OK); /* the reply was lost */
         answer_free(&a);
     }
-    CHECK_INT(ASK(a, queue_get(s.q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s.q, id, NULL, answer_done, &a)), OK);
     CHECK_INT(answer_int(&a, "losses"), 0);
     CHECK_TEXT(answer_text(&a, "state"), "queued");
     answer_free(&a);
@@ -487,7 +487,7 @@ void test_queue_times_out_a_job_that_runs_too_long(void)
     CHECK_INT(shop_beat(&s, &l, command), OK);
     CHECK_TEXT(command, "cancel");
     CHECK_INT(shop_finish(&s, &l, "cancelled", NULL), OK);
-    CHECK_INT(ASK(a, queue_get(s.q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s.q, id, NULL, answer_done, &a)), OK);
     CHECK_TEXT(answer_text(&a, "state"), "failed");
     CHECK_TEXT(answer_text(&a, "failure.class"), "timeout");
     answer_free(&a);

@@ -34,7 +34,7 @@ static void next_attempt(struct running *r, const char *key)
 static long long job_int(struct running *r, const char *path)
 {
     struct answer a;
-    CHECK_INT(ASK(a, queue_get(r->shop.q, r->id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(r->shop.q, r->id, NULL, answer_done, &a)), OK);
     long long value = answer_int(&a, path);
     answer_free(&a);
     return value;
@@ -62,7 +62,7 @@ void test_metric_nan_and_infinity_and_every_bit_come_back(void)
     CHECK_INT(json_array_size(found), N);
     for (size_t i = 3; i < N; i++) CHECK(json_number_value(json_array_get(found, i)) == values[i]);
     answer_free(&a);
-    CHECK_INT(ASK(a, queue_get(r.shop.q, r.id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(r.shop.q, r.id, NULL, answer_done, &a)), OK);
     CHECK(json_number_value(json_object_get(json_object_get(a.json, "latest"), "loss/total")) == 9007199254740993.0);
     answer_free(&a);
     shop_close(&r.shop);
@@ -76,7 +76,7 @@ void test_metric_batch_sent_again_is_stored_once_and_other_content_is_refused(vo
     for (int i = 0; i < 5; i++) CHECK_INT(shop_metric(&r.shop, &r.l, 1, "loss/total", 7, 0.5), OK);
     CHECK_INT(shop_metric(&r.shop, &r.l, 1, "loss/total", 7, 0.25), ERR_NONDETERMINISTIC);
     CHECK_INT(shop_metric(&r.shop, &r.l, 2, "loss/total", 8, 0.25), OK);
-    CHECK_INT(ASK(a, queue_read_events(r.shop.q, r.id, 0, 100, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_read_events(r.shop.q, r.id, NULL, 0, 100, answer_done, &a)), OK);
     int batches = 0;
     size_t i;
     json_t *event;
@@ -108,7 +108,7 @@ void test_metric_replayed_with_other_bits_flags_the_job_and_the_later_value_stay
     CHECK_INT(job_int(&r, "nondeterministic"), 1);
     read_csv(&r, csv, sizeof csv);
     CHECK_HAS(csv, "x,step,loss/total,time/epoch_s\nstep,1,0.5000000000000001,2\nstep,2,NaN,\nstep,3,0,\n");
-    CHECK_INT(ASK(a, queue_read_events(r.shop.q, r.id, 0, 1000, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_read_events(r.shop.q, r.id, NULL, 0, 1000, answer_done, &a)), OK);
     CHECK_HAS(a.reply.json, "\"kind\":\"nondeterministic\",\"data\":{\"series\":\"loss/total\",\"step\":1,\"before\":{\"attempt\":2,\"value\":0.5},"
                             "\"now\":{\"attempt\":3,\"value\":0.5000000000000001}}");
     answer_free(&a);
@@ -121,13 +121,13 @@ void test_metric_events_are_filled_with_values_when_they_are_read(void)
     struct answer a;
     start(&r);
     CHECK_INT(shop_metric(&r.shop, &r.l, 1, "val/dice", 3, 0.75), OK);
-    CHECK_INT(ASK(a, queue_read_events(r.shop.q, r.id, 0, 100, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_read_events(r.shop.q, r.id, NULL, 0, 100, answer_done, &a)), OK);
     CHECK_HAS(a.reply.json, "\"kind\":\"metrics\",\"data\":{\"attempt\":1,\"seq\":1,\"series\":[{\"name\":\"val/dice\",\"kind\":\"result\",\"x\":\"step\","
                             "\"steps\":[3],\"values\":[0.75]}]}");
     long long newest = answer_int(&a, "next");
     answer_free(&a);
     CHECK_INT(job_int(&r, "version"), newest); /* a job's version is the id of its last event */
-    CHECK_INT(ASK(a, queue_read_events(r.shop.q, NULL, newest, 100, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_read_events(r.shop.q, NULL, NULL, newest, 100, answer_done, &a)), OK);
     CHECK_INT(json_array_size(json_object_get(a.json, "events")), 0);
     CHECK(a.reply.idle);
     answer_free(&a);
@@ -170,18 +170,18 @@ void test_log_is_addressed_by_byte_and_a_piece_sent_again_is_kept_once(void)
     CHECK_INT(send_lines(&r, 1, 1, "first\nwith a break"), OK);
     CHECK_INT(send_lines(&r, 2, 2, "more"), OK);
     static const char all[] = "2023-11-14T22:13:20.123Z info first with a break\n2023-11-14T22:13:20.123Z info more\n2023-11-14T22:13:20.124Z info more\n";
-    CHECK_INT(ASK(a, queue_read_logs(r.shop.q, r.id, 0, 1 << 20, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_read_logs(r.shop.q, r.id, NULL, 0, 1 << 20, answer_done, &a)), OK);
     CHECK_TEXT(a.reply.json, all);
     CHECK_INT(a.reply.next, strlen(all));
     answer_free(&a);
     for (size_t at = 0; at <= strlen(all); at++) { /* from every byte */
-        CHECK_INT(ASK(a, queue_read_logs(r.shop.q, r.id, (int64_t)at, 1 << 20, answer_done, &a)), OK);
+        CHECK_INT(ASK(a, queue_read_logs(r.shop.q, r.id, NULL, (int64_t)at, 1 << 20, answer_done, &a)), OK);
         CHECK_TEXT(a.reply.json ? a.reply.json : "", all + at);
         CHECK_INT(a.reply.next, strlen(all));
         answer_free(&a);
     }
     CHECK_INT(shop_finish(&r.shop, &r.l, "failed", "diverged"), OK);
-    CHECK_INT(ASK(a, queue_get(r.shop.q, r.id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(r.shop.q, r.id, NULL, answer_done, &a)), OK);
     CHECK_INT(json_array_size(json_object_get(a.json, "log_tail")), 3);
     CHECK_HAS(answer_text(&a, "log_tail.0"), "first with a break");
     CHECK_HAS(answer_text(&a, "log_tail.2"), "more");
@@ -198,7 +198,7 @@ void test_log_keeps_what_its_cap_allows_and_says_so(void)
     shop_worker(&r.shop, r.worker);
     shop_claim(&r.shop, r.worker, "first", &r.l);
     for (int i = 1; i < 10; i++) CHECK_INT(send_lines(&r, i, 5, "0123456789"), OK);
-    CHECK_INT(ASK(a, queue_read_logs(r.shop.q, r.id, 0, 1 << 20, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_read_logs(r.shop.q, r.id, NULL, 0, 1 << 20, answer_done, &a)), OK);
     CHECK_HAS(a.reply.json, "the log is full");
     CHECK(strlen(a.reply.json) < 1100);
     answer_free(&a);
@@ -326,11 +326,11 @@ void test_artifact_best_and_last_checkpoints_are_kept_and_older_blobs_go(void)
     for (int i = 0; i < 500 && count_files(r.shop.blobs, sha256[0]); i++) clock_sleep_ms(10);
     CHECK(!count_files(r.shop.blobs, sha256[0]));
     CHECK(count_files(r.shop.blobs, sha256[1]) && count_files(r.shop.blobs, sha256[2]));
-    CHECK_INT(ASK(a, queue_artifact(r.shop.q, r.id, "checkpoint-last", answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_artifact(r.shop.q, r.id, NULL, "checkpoint-last", answer_done, &a)), OK);
     CHECK_TEXT(a.reply.sha256, sha256[1]);
     CHECK_INT(answer_int(&a, "step"), 20);
     answer_free(&a);
-    CHECK_INT(ASK(a, queue_artifact(r.shop.q, r.id, "model", answer_done, &a)), ERR_NOT_FOUND);
+    CHECK_INT(ASK(a, queue_artifact(r.shop.q, r.id, NULL, "model", answer_done, &a)), ERR_NOT_FOUND);
     answer_free(&a);
     shop_close(&r.shop);
 }
@@ -344,12 +344,12 @@ void test_artifact_retry_from_start_forgets_the_checkpoints(void)
     CHECK_INT(put(&r, "checkpoint-last", sha256, 10, NULL), OK);
     CHECK_INT(put(&r, "log.txt", sha256, -1, NULL), OK);
     CHECK_INT(shop_finish(&r.shop, &r.l, "failed", "diverged"), OK);
-    CHECK_INT(ASK(a, queue_retry(r.shop.q, r.id, true, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_retry(r.shop.q, r.id, NULL, true, answer_done, &a)), OK);
     answer_free(&a);
     CHECK_INT(ASK(a, queue_claim(r.shop.q, r.worker, "again", answer_done, &a)), OK);
     CHECK(json_is_null(json_object_get(a.json, "resume")));
     answer_free(&a);
-    CHECK_INT(ASK(a, queue_artifacts(r.shop.q, r.id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_artifacts(r.shop.q, r.id, NULL, answer_done, &a)), OK);
     CHECK_INT(json_array_size(json_object_get(a.json, "artifacts")), 1);
     answer_free(&a);
     shop_close(&r.shop);
@@ -399,10 +399,11 @@ struct told {
     char *texts[64];
 };
 
-static void hear(void *context, int64_t event_id, const char *job_id, const char *kind, const char *json)
+static void hear(void *context, int64_t event_id, const char *job_id, const char *owner, const char *kind, const char *json)
 {
     struct told *t = context;
     (void)job_id;
+    (void)owner;
     (void)kind;
     if (t->count == 64) return;
     t->ids[t->count] = event_id;
@@ -451,7 +452,7 @@ void test_events_read_later_are_the_ones_that_were_told_live(void)
     CHECK_INT(shop_finish(&r.shop, &r.l, "failed", "diverged"), OK);
     struct page page = {&heard, &at, {.reply = {0}}};
     answer_start(&page.answer);
-    CHECK_INT(answer_wait(&page.answer, queue_each_event(r.shop.q, r.id, 0, 100, compare_row, page_done, &page)), OK);
+    CHECK_INT(answer_wait(&page.answer, queue_each_event(r.shop.q, r.id, NULL, 0, 100, compare_row, page_done, &page)), OK);
     CHECK_INT(at, heard.count);
     CHECK_INT(heard.count, 7);
     CHECK(page.answer.reply.idle);

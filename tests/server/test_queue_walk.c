@@ -80,7 +80,7 @@ static void steer(struct walk *w)
     struct answer a;
     if (!w->jobs_made) return;
     const char *job = w->jobs[roll(w, (unsigned)w->jobs_made)];
-    enum err e = roll(w, 2) ? ASK(a, queue_cancel(w->shop.q, job, 0, answer_done, &a)) : ASK(a, queue_retry(w->shop.q, job, roll(w, 2), answer_done, &a));
+    enum err e = roll(w, 2) ? ASK(a, queue_cancel(w->shop.q, job, NULL, 0, answer_done, &a)) : ASK(a, queue_retry(w->shop.q, job, NULL, roll(w, 2), answer_done, &a));
     CHECK(e == OK || e == ERR_STATE);
     answer_free(&a);
 }
@@ -105,8 +105,8 @@ static void check_job(struct walk *w, const char *job)
     size_t i;
     json_t *row;
     int live = 0;
-    CHECK_INT(ASK(a, queue_get(w->shop.q, job, answer_done, &a)), OK);
-    CHECK_INT(ASK(attempts, queue_attempts(w->shop.q, job, answer_done, &attempts)), OK);
+    CHECK_INT(ASK(a, queue_get(w->shop.q, job, NULL, answer_done, &a)), OK);
+    CHECK_INT(ASK(attempts, queue_attempts(w->shop.q, job, NULL, answer_done, &attempts)), OK);
     int state = job_state_of_word(answer_text(&a, "state"));
     json_array_foreach(json_object_get(attempts.json, "attempts"), i, row) {
         live += json_is_null(json_object_get(row, "outcome"));
@@ -127,7 +127,7 @@ static void check_history(struct walk *w, const char *job)
     json_t *event;
     int state = -1;
     int64_t last = 0;
-    CHECK_INT(ASK(a, queue_read_events(w->shop.q, job, 0, 1000, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_read_events(w->shop.q, job, NULL, 0, 1000, answer_done, &a)), OK);
     json_array_foreach(json_object_get(a.json, "events"), i, event) {
         json_t *data = json_object_get(event, "data");
         CHECK(json_integer_value(json_object_get(event, "id")) > last);

@@ -58,7 +58,7 @@ static void check_after(const struct progress *p, long cut)
         snprintf(key, sizeof key, "%d", i);
         shop_submit(&s, key, id);
         if (strcmp(id, p->ids[i])) check_fail(__FILE__, __LINE__, "cut %ld: job %d of %d is gone", cut, i, p->submitted);
-        CHECK_INT(ASK(a, queue_get(s.q, id, answer_done, &a)), OK);
+        CHECK_INT(ASK(a, queue_get(s.q, id, NULL, answer_done, &a)), OK);
         if (i < p->metrics) CHECK_INT(json_object_size(json_object_get(a.json, "latest")), 1);
         if (i < p->finished) CHECK_TEXT(answer_text(&a, "state"), "succeeded");
         answer_free(&a);

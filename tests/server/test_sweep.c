@@ -18,7 +18,7 @@ static enum err plant(struct shop *s, const char *key, const char *digest, size_
     }
     struct queue_sweep args = {.name = "s", .spec_json = "{\"base\":{}}", .max_running = max_running, .jobs = jobs, .trials = trials, .count = count,
                                .idempotency_key = key, .body_sha256 = digest, .token_id = "local"};
-    enum err e = extends ? ASK(a, queue_sweep_extend(s->q, extends, &args, answer_done, &a)) : ASK(a, queue_sweep_create(s->q, &args, answer_done, &a));
+    enum err e = extends ? ASK(a, queue_sweep_extend(s->q, extends, NULL, &args, answer_done, &a)) : ASK(a, queue_sweep_create(s->q, &args, answer_done, &a));
     if (!e && id) memcpy(id, a.reply.id, UUID_TEXT);
     answer_free(&a);
     return e;
@@ -27,7 +27,7 @@ static enum err plant(struct shop *s, const char *key, const char *digest, size_
 static long long sweep_count(struct shop *s, const char *id, const char *path)
 {
     struct answer a;
-    CHECK_INT(ASK(a, queue_sweep_get(s->q, id, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_sweep_get(s->q, id, NULL, answer_done, &a)), OK);
     long long n = answer_int(&a, path);
     answer_free(&a);
     return n;
@@ -36,7 +36,7 @@ static long long sweep_count(struct shop *s, const char *id, const char *path)
 static bool is_of_sweep(struct shop *s, const char *job)
 {
     struct answer a;
-    CHECK_INT(ASK(a, queue_get(s->q, job, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_get(s->q, job, NULL, answer_done, &a)), OK);
     bool is = *answer_text(&a, "sweep") != 0;
     answer_free(&a);
     return is;
@@ -195,7 +195,7 @@ void test_sweep_extended_keeps_its_trials_and_adds_the_new_ones(void)
     CHECK_INT(sweep_count(&s, id, "jobs.queued"), 9);
     CHECK_INT(plant(&s, NULL, "", 2, 0, id, NULL), ERR_STATE); /* eight of its trials would be gone */
     CHECK_INT(plant(&s, NULL, "", 2, 0, "nonsense", NULL), ERR_NOT_FOUND);
-    CHECK_INT(ASK(a, queue_sweep_cancel(s.q, id, 0, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_sweep_cancel(s.q, id, NULL, 0, answer_done, &a)), OK);
     answer_free(&a);
     CHECK_INT(plant(&s, NULL, "", 12, 0, id, NULL), ERR_STATE); /* cancelled is cancelled */
     shop_close(&s);
@@ -211,7 +211,7 @@ void test_sweep_cancelled_stops_what_runs_and_what_waits(void)
     shop_worker(&s, worker);
     CHECK_INT(plant(&s, NULL, "", 30, 0, NULL, id), OK);
     claim(&s, worker, &l);
-    CHECK_INT(ASK(a, queue_sweep_cancel(s.q, id, 0, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_sweep_cancel(s.q, id, NULL, 0, answer_done, &a)), OK);
     CHECK(!a.reply.existed);
     CHECK_TEXT(answer_text(&a, "state"), "running");
     answer_free(&a);
@@ -219,7 +219,7 @@ void test_sweep_cancelled_stops_what_runs_and_what_waits(void)
     CHECK_TEXT(command, "cancel");
     CHECK_INT(shop_finish(&s, &l, "cancelled", NULL), OK);
     CHECK_INT(sweep_count(&s, id, "jobs.cancelled"), 30);
-    CHECK_INT(ASK(a, queue_sweep_cancel(s.q, id, 0, answer_done, &a)), OK);
+    CHECK_INT(ASK(a, queue_sweep_cancel(s.q, id, NULL, 0, answer_done, &a)), OK);
     CHECK(a.reply.existed);
     CHECK_TEXT(answer_text(&a, "state"), "cancelled");
     answer_free(&a);
