@@ -130,7 +130,8 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
         add(&activations, floats * FLOAT_BYTES, batch, kept + (kept + 3) / 4);
         if (2 * floats > largest) largest = 2 * floats;
     }
-    add(&activations, pixels_at(spec->training.patch, spec->training.rank, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out));
+    bool terms = spec->loss.ce.focal_gamma > 0 || spec->loss.ce.top_k < 100; /* one float a pixel of the batch */
+    add(&activations, pixels_at(spec->training.patch, spec->training.rank, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out) + terms);
     add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 2 * gradients * micro + 2);
     add_tile(&tile, spec, padded.value, in_channels, out, threads > 0 ? threads : 1);
     add(&total, model.value, 1, 1);

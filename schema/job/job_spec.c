@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/job/loss_check.h"
+
 void job_spec_default(struct job_spec *spec)
 {
     static const int widths[] = {16, 32, 64, 128};
@@ -90,4 +92,5 @@ void job_spec_check_classes(const struct job_spec *spec, int classes, struct err
     }
     check_ignore(spec, classes, errors);
     check_monitor(spec, classes, errors);
+    loss_check_classes(&spec->loss, classes, errors);
 }

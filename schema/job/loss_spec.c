@@ -1,6 +1,7 @@
 /* loss_spec: defaults of the loss block, and the weights of its two terms. */
 #include "schema/job/loss_spec.h"
 
+#include <assert.h>
 #include <string.h>
 
 void optimizer_spec_default(struct optimizer_spec *o)
@@ -19,11 +20,31 @@ void loss_spec_default(struct loss_spec *loss)
     loss->dice.batch = true; /* as nnU-Net's 2-D: one Dice a class over the whole batch bears empty images */
     loss->dice.smooth_nr = loss->dice.smooth_dr = 1e-5;
     loss->dice.empty = LOSS_EMPTY_SMOOTH;
+    loss->ce.pos_weight = 1;
+    loss->ce.top_k = 100;
+    loss->ce.include_background = true;
     loss->optimizers.mode = LOSS_SIMULTANEOUS;
     loss->optimizers.dice_steps = loss->optimizers.ce_steps = 1;
     optimizer_spec_default(&loss->optimizers.dice);
     optimizer_spec_default(&loss->optimizers.ce);
     loss->optimizers.ce.lr = 1e-4; /* the source text's 10 : 1 */
+}
+
+void loss_spec_balance(struct loss_spec *loss, const uint64_t *class_pixels, int classes)
+{
+    struct class_weight_spec *w = &loss->class_weight;
+    double sum = 0;
+    int present = 0;
+    if (w->kind != LOSS_BALANCED) return;
+    assert(classes <= LOSS_CLASSES_MAX);
+    w->count = classes;
+    for (int c = 0; c < classes; c++) {
+        bool counts = class_pixels[c] > 0 && c != loss->ignore_index;
+        w->of[c] = counts ? 1 / (double)class_pixels[c] : 0;
+        sum += w->of[c];
+        present += counts;
+    }
+    for (int c = 0; c < classes && present; c++) w->of[c] *= present / sum;
 }
 
 void loss_spec_weights(const struct loss_spec *loss, double alpha, double *dice_weight, double *ce_weight)

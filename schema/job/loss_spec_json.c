@@ -7,12 +7,13 @@
 #include <string.h>
 
 #include "schema/job/alpha_json.h"
+#include "schema/job/loss_check.h"
+#include "schema/job/loss_terms_json.h"
 
 static const char *const strategies[] = {"constant", "scheduled", "separate_optimizers", "adaptive", "gradient", NULL};
 static const char *const activations[] = {"by_classes", "sigmoid", "softmax", NULL};
 static const char *const modes[] = {"simultaneous", "alternating", "alternating_batches", NULL};
 static const char *const orders[] = {"dice_first", "ce_first", NULL};
-static const char *const empties[] = {"smooth", "skip", "penalize_fp", NULL};
 static const char *const optimizer_types[] = {"adam", "adamw", "sgd", NULL};
 
 const char *loss_strategy_word(enum loss_strategy strategy)
@@ -46,22 +47,7 @@ const struct field optimizer_fields[] = {
      .nullable = true, .help = "longest gradient (l2 over all parameters); null: any"},
     {0}};
 
-/* Offsets in the three tables below are those of struct loss_spec: their rows lie in the block itself. */
-static const struct field dice_fields[] = {
-    {.name = "batch", .type = FIELD_BOOL, FIELD_AT(struct loss_spec, dice.batch), .standard = 1, .help = "one Dice a class over the batch, else one an image"},
-    {.name = "squared_pred", .type = FIELD_BOOL, FIELD_AT(struct loss_spec, dice.squared_pred), .help = "p^2 in the denominator"},
-    {.name = "jaccard", .type = FIELD_BOOL, FIELD_AT(struct loss_spec, dice.jaccard), .help = "Jaccard in place of Dice"},
-    {.name = "smooth_nr", .type = FIELD_REAL, FIELD_AT(struct loss_spec, dice.smooth_nr), .min = 0, .max = HUGE_VAL, .standard = 1e-5,
-     .range_error = ERR_SMOOTH_NEGATIVE, .help = "added to the numerator"},
-    {.name = "smooth_dr", .type = FIELD_REAL, FIELD_AT(struct loss_spec, dice.smooth_dr), .min = 0, .max = HUGE_VAL, .standard = 1e-5,
-     .range_error = ERR_SMOOTH_NEGATIVE, .help = "added to the denominator"},
-    {.name = "empty", .type = FIELD_WORD, FIELD_AT(struct loss_spec, dice.empty), .words = empties, .help = "a group without target: the plain formula, left out, or its mean p"},
-    {.name = "class_weight", .type = FIELD_OTHER, .help = "not built yet"},
-    {0}};
-static const struct field ce_fields[] = {
-    {.name = "label_smoothing", .type = FIELD_OTHER, .help = "not built yet"}, {.name = "pos_weight", .type = FIELD_OTHER, .help = "not built yet"},
-    {.name = "top_k", .type = FIELD_OTHER, .help = "not built yet"},           {.name = "focal_gamma", .type = FIELD_OTHER, .help = "not built yet"},
-    {.name = "include_background", .type = FIELD_OTHER, .help = "not built yet"}, {0}};
+/* Offsets are those of struct loss_spec: these rows lie in the block itself. */
 static const struct field separate_fields[] = {
     {.name = "mode", .type = FIELD_WORD, FIELD_AT(struct loss_spec, optimizers.mode), .words = modes, .help = "how the two steps take turns"},
     {.name = "order", .type = FIELD_WORD, FIELD_AT(struct loss_spec, optimizers.order), .words = orders, .help = "which steps first"},
@@ -138,10 +124,11 @@ const struct field loss_fields[] = {
     {.name = "include_background", .type = FIELD_BOOL, FIELD_AT(struct loss_spec, include_background), .help = "class 0 counts in the Dice mean (softmax)"},
     {.name = "ignore_index", .type = FIELD_INT, FIELD_AT(struct loss_spec, ignore_index), .min = 0, .max = 255, .nullable = true, .null_value = -1,
      .standard = -1, .help = "a class left out of both terms and of the scores"},
-    {.name = "dice", .type = FIELD_OBJECT, .fields = dice_fields, .help = "the Dice term"},
-    {.name = "ce", .type = FIELD_OBJECT, .fields = ce_fields, .help = "the cross-entropy term"},
+    {.name = "dice", .type = FIELD_OBJECT, .fields = loss_dice_fields, .help = "the Dice term"},
+    {.name = "ce", .type = FIELD_OBJECT, .fields = loss_ce_fields, .help = "the cross-entropy term"},
     {.name = "optimizers", .type = FIELD_OTHER, .write = write_optimizers, .applies = has_optimizers, .help = "separate_optimizers only"},
-    {.name = "class_weight", .type = FIELD_OTHER, .help = "not built yet"},
+    {.name = "class_weight", .type = FIELD_OTHER, FIELD_AT(struct loss_spec, class_weight), .read = class_weight_read, .write = class_weight_print,
+     .allowed = class_weight_allowed, .help = "of the pixels of cross-entropy; balanced: inverse frequency in the training split"},
     {.name = "method", .type = FIELD_OTHER, .help = "not built yet"},
     {.name = "params", .type = FIELD_OTHER, .help = "not built yet"},
     {.name = "gram", .type = FIELD_OTHER, .help = "not built yet"},
@@ -154,10 +141,8 @@ static const struct {
     const char *block, *key, *neutral;
     double number; /* when neutral is a number */
 } laboratory[] = {
-    {NULL, "class_weight", "null", NAN},   {NULL, "method", "null", NAN},      {NULL, "params", "null", NAN},
-    {NULL, "gram", "null", NAN},           {NULL, "warmup_epochs", "0", 0},    {NULL, "diagnostics", "null", NAN},
-    {"dice", "class_weight", "false", NAN}, {"ce", "label_smoothing", "0", 0}, {"ce", "pos_weight", "1", 1},
-    {"ce", "top_k", "100", 100},           {"ce", "focal_gamma", "0", 0},      {"ce", "include_background", "true", NAN},
+    {NULL, "method", "null", NAN}, {NULL, "params", "null", NAN},        {NULL, "gram", "null", NAN},
+    {NULL, "warmup_epochs", "0", 0}, {NULL, "diagnostics", "null", NAN},
 };
 
 static bool is_neutral(const json_t *value, const char *neutral, double number)
@@ -278,6 +263,7 @@ void loss_spec_read(const json_t *json, int64_t epochs, int64_t steps, struct lo
     if (!json_is_object(json)) return;
     check_laboratory(json, pointer, errors);
     check_smooth(loss, pointer, errors);
+    loss_check(loss, pointer, errors);
     const char *word = json_string_value(json_object_get(json, "strategy"));
     if (!word || strcmp(word, strategies[loss->strategy])) return; /* said already; the rest depends on it */
     json_pointer_join(at, sizeof at, pointer, "strategy");

@@ -6,19 +6,13 @@
 #include "schema/base/json_fields.h"
 #include "schema/job/alpha_json.h"
 #include "schema/job/job_spec_json.h"
+#include "schema/job/loss_formula.h"
 #include "schema/job/loss_spec_json.h"
+#include "schema/job/loss_terms_json.h"
 
 enum { RESOLVED_EPOCHS_MAX = 1000 }; /* of alpha in the resolved block; /v1/alpha:preview gives all */
 
 /* ---- formulas -------------------------------------------------------------------------------------------- */
-static const char *dice_formula(const struct loss_spec *loss)
-{
-    static const char *const formulas[2][2] = {
-        {"1 - (2 I + nr) / (P + Y + dr), P = sum p", "1 - (2 I + nr) / (P + Y + dr), P = sum p^2"},
-        {"1 - (2 I + nr) / (2 (P + Y - I) + dr), P = sum p", "1 - (2 I + nr) / (2 (P + Y - I) + dr), P = sum p^2"}};
-    return formulas[loss->dice.jaccard][loss->dice.squared_pred];
-}
-
 static enum err add_formulas(struct buf *to, const struct loss_spec *loss)
 {
     static const char *const updates[] = {
@@ -29,11 +23,13 @@ static enum err add_formulas(struct buf *to, const struct loss_spec *loss)
                         : loss->strategy == LOSS_SCHEDULED ? "alpha(t) Dice + (1 - alpha(t)) CE"
                                                            : "alpha Dice + (1 - alpha) CE";
     bool separate = loss->strategy == LOSS_SEPARATE_OPTIMIZERS;
+    char ce[LOSS_FORMULA_BYTES];
+    loss_formula_ce(loss, ce);
     const char *const pairs[][2] = {
-        {"dice", dice_formula(loss)},
-        {"groups", loss->dice.batch ? "one group a class over the whole batch; the mean of the groups" : "one group a class and image; the mean of the groups"},
+        {"dice", loss_formula_dice(loss)},
+        {"groups", loss_formula_groups(loss)},
         {"symbols", "I = sum p y, Y = sum y over the pixels of a group that are not ignored; nr = smooth_nr, dr = smooth_dr"},
-        {"ce", "mean over the pixels that are not ignored of -log of the probability of the true class"},
+        {"ce", ce},
         {separate ? "update" : "total", separate ? updates[loss->optimizers.mode] : total}};
     enum err e = json_text_add_key(to, "formulas");
     if (!e) e = buf_text(to, "{");
@@ -57,12 +53,13 @@ static enum err add_equivalents(struct buf *to, const struct loss_spec *loss)
     json_text_number(wc, 0, ce);
     enum err e = json_text_add_key(to, "equivalent");
     if (!e) e = buf_text(to, "[");
-    if (!e && loss->strategy == LOSS_CONSTANT && loss->dice.empty == LOSS_EMPTY_SMOOTH && loss->ignore_index < 0) {
+    if (!e && loss->strategy == LOSS_CONSTANT && loss->dice.empty == LOSS_EMPTY_SMOOTH && loss->ignore_index < 0 && loss_ce_is_plain(loss)) {
         err_print(text, sizeof text, "MONAI DiceCELoss(lambda_dice=%s, lambda_ce=%s, batch=%s, squared_pred=%s, jaccard=%s, smooth_nr, smooth_dr, include_background as here)",
                   dice, ce, loss->dice.batch ? "True" : "False", loss->dice.squared_pred ? "True" : "False", loss->dice.jaccard ? "True" : "False");
         e = add_item(to, text);
     }
-    if (!e && loss->strategy == LOSS_CONSTANT && loss->dice.batch && !loss->dice.squared_pred && !loss->dice.jaccard && !loss->include_background) {
+    if (!e && loss->strategy == LOSS_CONSTANT && loss->dice.batch && !loss->dice.squared_pred && !loss->dice.jaccard && !loss->include_background &&
+        loss->dice.empty == LOSS_EMPTY_SMOOTH && !(loss->dice.smooth_nr < loss->dice.smooth_dr || loss->dice.smooth_nr > loss->dice.smooth_dr) && loss_ce_is_plain(loss)) {
         err_print(text, sizeof text, "nnU-Net DC_and_CE_loss(weight_dice=%s, weight_ce=%s) has the same gradient; its Dice is written -D, ours 1 - D", dice, ce);
         e = add_item(to, text);
     }
@@ -92,6 +89,10 @@ enum err loss_resolved_print(const struct job_spec *spec, struct buf *to)
     to->length--; /* its brace: the object goes on */
     e = add_formulas(to, &spec->loss);
     if (!e) e = add_equivalents(to, &spec->loss);
+    if (!e && spec->loss.class_weight.count) { /* those of `balanced`, once the training split is known */
+        e = json_text_add_key(to, "class_weights");
+        if (!e) e = class_weight_numbers(&spec->loss.class_weight, to);
+    }
     if (!e && spec->loss.strategy == LOSS_SCHEDULED) e = add_alpha_by_epoch(to, spec);
     return e ? e : buf_text(to, "}");
 }

@@ -207,6 +207,23 @@ void test_job_spec_says_the_loss_back_in_full(void)
     CHECK_HAS(text.data, "alpha = 1 - epoch/max_epochs");
     CHECK_INT(json_array_size(json_object_get(json, "alpha_by_epoch")), 15);
     json_decref(json);
+    static const char *const said[][2] = {
+        {"\"ce\": {}", "mean over the pixels that are not ignored of -log of the probability of the true class"},
+        {"\"ce\": {\"top_k\": 10}", "sum F / their number over the pixels that are not ignored, of these the 10 percent of highest F in the batch; F = n_y; n_c = -log p_c, y the true class"},
+        {"\"ce\": {\"pos_weight\": 2, \"label_smoothing\": 0.1}", "sum F / their number over the pixels that are not ignored; F = ((1 - e) w_y n_y + e/C sum w_c n_c); n_c = -log p_c, "
+                                                                       "y the true class, e = label_smoothing, w_1 = pos_weight"},
+        {"\"class_weight\": [1, 2, 3], \"ce\": {\"focal_gamma\": 2, \"include_background\": false}",
+         "sum F / sum w_y over the pixels that are not ignored nor background; F = (1 - p_y)^focal_gamma w_y n_y; n_c = -log p_c, y the true class, w = class_weight, w_0 = 0"}};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        char job[256];
+        snprintf(job, sizeof job, "{\"dataset\": \"a\", \"loss\": {\"strategy\": \"constant\", %s}}", said[i][0]);
+        CHECK_INT(read_text(job), OK);
+        json = loss_resolved_write(&spec);
+        CHECK_TEXT(json_string_value(json_object_get(json_object_get(json, "formulas"), "ce")), said[i][1]);
+        CHECK_INT(json_array_size(json_object_get(json, "equivalent")), i ? 0 : 2); /* MONAI's and nnU-Net's names hold for the plain loss only */
+        CHECK_INT(json_array_size(json_object_get(json, "class_weights")), i == 3 ? 3 : 0);
+        json_decref(json);
+    }
     json = strategies_write();
     CHECK_INT(json_array_size(json_object_get(json, "strategies")), 5);
     for (size_t i = 0; i < 5; i++) { /* each example is accepted where the strategy is built, and only there */

@@ -1,70 +1,16 @@
 /* test_loss: the two losses against golden numbers of other people's code and against finite differences. */
 #include <math.h>
 #include "tests/check.h"
-#include "worker/train/loss.h"
+#include "tests/unit/loss_fixture.h"
 #include "worker/train/loss_math.h"
-
-enum { N = 2, H = 6, W = 5, PIXELS = H * W, C_MAX = 3, ALL = N * C_MAX * PIXELS };
-
-struct batch {
-    int channels;
-    uint8_t labels[N * PIXELS];
-    double z64[ALL], p64[ALL], g64[ALL];
-    float z32[ALL], p32[ALL], g32[ALL];
-};
-
-/* The inputs that loss_golden.json was made from. */
-static void golden_batch(struct batch *b, int channels)
-{
-    int classes = channels == 1 ? 2 : channels;
-    b->channels = channels;
-    for (int i = 0; i < N * channels * PIXELS; i++) {
-        b->z64[i] = 2 * sin(0.7 * i + 0.3) + 0.5 * cos(1.9 * i);
-        b->z32[i] = (float)b->z64[i];
-    }
-    for (int i = 0; i < N * PIXELS; i++)
-        b->labels[i] = (uint8_t)((i * i / 3 + i / 5) % classes);
-}
-
-static struct loss_options monai(int channels)
-{
-    return (struct loss_options){.channels = channels, .ignore_index = -1, .include_background = true,
-                                 .dice = {.smooth_nr = 1e-5, .smooth_dr = 1e-5, .empty = LOSS_EMPTY_SMOOTH}};
-}
-
-static double evaluate_f64(struct batch *b, const struct loss_options *o, double dice_weight, double ce_weight, struct loss_value *value)
-{
-    size_t stride = (size_t)b->channels * PIXELS;
-    struct loss_sums sums[N];
-    struct loss_slopes slopes[N];
-    for (size_t i = 0; i < N; i++)
-        loss_sums_f64(o, b->z64 + i * stride, b->labels + i * PIXELS, PIXELS, b->p64 + i * stride, &sums[i]);
-    loss_combine(o, sums, N, value, slopes);
-    for (size_t i = 0; i < N; i++)
-        loss_gradient_f64(o, b->p64 + i * stride, b->labels + i * PIXELS, PIXELS, &slopes[i], dice_weight, ce_weight, b->g64 + i * stride);
-    return dice_weight * value->dice + ce_weight * value->ce;
-}
-
-static double evaluate_f32(struct batch *b, const struct loss_options *o, double dice_weight, double ce_weight, struct loss_value *value)
-{
-    size_t stride = (size_t)b->channels * PIXELS;
-    struct loss_sums sums[N];
-    struct loss_slopes slopes[N];
-    for (size_t i = 0; i < N; i++)
-        loss_sums_f32(o, b->z32 + i * stride, b->labels + i * PIXELS, PIXELS, b->p32 + i * stride, &sums[i]);
-    loss_combine(o, sums, N, value, slopes);
-    for (size_t i = 0; i < N; i++) /* in place, as the trainer does it */
-        loss_gradient_f32(o, b->p32 + i * stride, b->labels + i * PIXELS, PIXELS, &slopes[i], dice_weight, ce_weight, b->p32 + i * stride);
-    memcpy(b->g32, b->p32, sizeof b->g32);
-    return dice_weight * value->dice + ce_weight * value->ce;
-}
 
 struct golden {
     const char *name;
     int channels;
     double dice_weight, ce_weight, shift; /* shift: nnU-Net's Dice is -D, not 1 - D */
     double loss, grad_l2, g0, g7;
-    bool batch, squared, jaccard, no_background;
+    bool batch, squared, jaccard, no_background, weights;
+    double smoothing;
     int ignore; /* a class, 0 = none here */
     double smooth; /* 0: 1e-5 */
 };
@@ -78,6 +24,8 @@ static const struct golden goldens[] = {
     {.name = "bin_combined_seed_alpha0.8", .channels = 1, .dice_weight = 0.8, .ce_weight = 0.2, .smooth = 1e-6, .loss = 0.5980824417692827, .grad_l2 = 0.032846312601419916, .g0 = 0.0037813749561872887, .g7 = -0.005566324488554479},
     {.name = "bin_combined_monai_1_1", .channels = 1, .dice_weight = 1, .ce_weight = 1, .loss = 1.4817909421726623, .grad_l2 = 0.09715051739111148, .g0 = 0.01408393846364701, .g7 = -0.01697633378207857},
     {.name = "mc_ce", .channels = 3, .ce_weight = 1, .loss = 1.9689778111146077, .grad_l2 = 0.13148616247081737, .g0 = -0.011011919360306632, .g7 = 0.0005136527054993897},
+    {.name = "mc_ce_ls0.1", .channels = 3, .ce_weight = 1, .smoothing = 0.1, .loss = 1.9631930976474492, .grad_l2 = 0.12300662279596696, .g0 = -0.009900808249195522, .g7 = -4.190285005616584e-05},
+    {.name = "mc_ce_w1_2_3", .channels = 3, .ce_weight = 1, .weights = true, .loss = 2.067780448152237, .grad_l2 = 0.14754586647543258, .g0 = -0.005695820358779293, .g7 = 0.000797047301636984},
     {.name = "mc_ce_ignore2", .channels = 3, .ce_weight = 1, .ignore = 2, .loss = 1.8199869981983463, .grad_l2 = 0.1502036008469443, .g0 = -0.015365468874846463, .g7 = 0.0},
     {.name = "mc_dice_monai_softmax", .channels = 3, .dice_weight = 1, .loss = 0.6881515301246565, .grad_l2 = 0.023626454312105465, .g0 = -0.0031645790437976992, .g7 = 5.956031122443508e-05},
     {.name = "mc_dice_monai_softmax_nobg", .channels = 3, .dice_weight = 1, .no_background = true, .loss = 0.7082107639518466, .grad_l2 = 0.02623243402795206, .g0 = -0.0010426206559535501, .g7 = -4.088462933586805e-05},
@@ -95,6 +43,10 @@ static struct loss_options options_of(const struct golden *g)
     o.dice.batch = g->batch;
     o.dice.squared_pred = g->squared;
     o.dice.jaccard = g->jaccard;
+    o.ce.label_smoothing = g->smoothing;
+    o.ce.weighted = g->weights;
+    for (int c = 0; c < 3; c++)
+        o.ce.weight[c] = o.ce.share[c] = c + 1;
     if (g->smooth != 0)
         o.dice.smooth_nr = o.dice.smooth_dr = g->smooth > 0 ? g->smooth : 0;
     return o;
@@ -130,27 +82,6 @@ void test_loss_has_the_golden_values_of_monai_nnunet_smp_and_torch(void)
         check_golden(g->name, "float |grad|", sqrt(n32), g->grad_l2, 1e-5 * g->grad_l2);
         check_golden(g->name, "float grad[0]", (double)b.g32[0], g->g0, 1e-5 * fabs(g->g0));
         check_golden(g->name, "float grad[7]", (double)b.g32[7], g->g7, 1e-5 * fabs(g->grad_l2));
-    }
-}
-
-/* Central differences of the double loss, every logit, against the gradient. */
-static void check_differences(const struct loss_options *o, struct batch *b, const char *what)
-{
-    struct loss_value value;
-    double want[ALL];
-    const double wd = 0.7, wc = 0.4, h = 1e-5;
-    evaluate_f64(b, o, wd, wc, &value);
-    memcpy(want, b->g64, sizeof want);
-    for (int i = 0; i < N * b->channels * PIXELS; i++) {
-        double z = b->z64[i];
-        b->z64[i] = z + h;
-        double up = evaluate_f64(b, o, wd, wc, &value);
-        b->z64[i] = z - h;
-        double down = evaluate_f64(b, o, wd, wc, &value);
-        b->z64[i] = z;
-        double slope = (up - down) / (2 * h);
-        if (!(fabs(slope - want[i]) < 1e-9))
-            check_fail(__FILE__, __LINE__, "%s: logit %d: difference %.12g, gradient %.12g", what, i, slope, want[i]);
     }
 }
 
@@ -198,7 +129,7 @@ void test_loss_dice_of_one_channel_is_per_image_not_per_column(void)
     struct loss_sums sums;
     struct loss_slopes slopes;
     struct loss_value value;
-    loss_sums_f32(&o, z, y, SIDE * SIDE, p, &sums);
+    loss_sums_f32(&o, z, y, SIDE * SIDE, p, NULL, &sums);
     loss_combine(&o, &sums, 1, &value, &slopes);
     CHECK(value.dice < 0.02);
     double columns = 0; /* the trap, spelled out */

@@ -120,6 +120,34 @@ void test_run_job_leaves_a_model_that_says_what_it_is(void)
     model_file_free(&model);
 }
 
+/* What the training split counts is what the model file says, and what the reader of a spec cannot know. */
+void test_run_job_balances_the_classes_by_the_training_split(void)
+{
+    static const char text[] = "{\"dataset\": {\"generate\": {\"images\": 6, \"size\": 32, \"classes\": 3, \"foreground\": 0.3}}, \"model\": {\"widths\": [4, 8]},"
+                               " \"loss\": {\"strategy\": \"constant\", \"class_weight\": \"balanced\", \"dice\": {\"class_weight\": true}, \"ce\": {\"top_k\": 50}},"
+                               " \"training\": {\"epochs\": 1, \"steps_per_epoch\": 1, \"batch\": 2, \"patch\": [16, 16]}}";
+    struct generator g = GENERATOR_DEFAULT;
+    struct dataset set;
+    write_text("job.json", text);
+    struct run_options o = {.job = "job.json", .out = "out", .events_fd = -1, .threads = 1};
+    CHECK_INT(run_job(&o), EXIT_OK);
+    g.images = 6, g.size = 32, g.classes = 3, g.foreground = 0.3, g.noise = 0.1, g.seed = 7;
+    CHECK_INT(generate_dataset(&g, &set, NULL), OK);
+    json_t *j = json_load_file("out/model.json", 0, NULL);
+    const json_t *resolved = json_object_get(j, "loss_resolved"), *weights = json_object_get(resolved, "class_weights");
+    CHECK_TEXT(json_string_value(json_object_get(resolved, "class_weight")), "balanced");
+    CHECK_INT(json_array_size(weights), 3);
+    double sum = 0, first = json_number_value(json_array_get(weights, 0));
+    for (size_t c = 0; c < 3; c++) {
+        double w = json_number_value(json_array_get(weights, c));
+        CHECK_NEAR(w / first, (double)set.splits[0].class_pixels[0] / (double)set.splits[0].class_pixels[c], 1e-9);
+        sum += w;
+    }
+    CHECK_NEAR(sum, 3, 1e-9);
+    json_decref(j);
+    dataset_free(&set);
+}
+
 void test_run_job_refuses_files_that_are_no_model(void)
 {
     struct model_file model;

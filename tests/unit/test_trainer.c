@@ -210,6 +210,34 @@ void test_trainer_gives_the_same_weights_for_any_number_of_lanes(void)
     }
 }
 
+/* Options that look at the whole batch, or at each pixel twice. */
+void test_trainer_gives_the_same_weights_for_any_number_of_lanes_under_every_loss_option(void)
+{
+    for (int which = 0; which < 2; which++) {
+        struct run *r[4];
+        for (int lanes = 1; lanes <= 3; lanes++) {
+            r[lanes] = new_run();
+            struct loss_spec *loss = &r[lanes]->spec.loss;
+            if (which)
+                set_strategy(&r[lanes]->spec, 2);
+            loss->activation = LOSS_SOFTMAX;
+            loss->include_background = loss->dice.class_weight = true;
+            loss->class_weight.kind = LOSS_BALANCED;
+            loss_spec_balance(loss, set.splits[SPLIT_TRAIN].class_pixels, (int)set.num_classes);
+            loss->ce.label_smoothing = 0.1;
+            loss->ce.top_k = which ? 100 : 20;
+            loss->ce.focal_gamma = which ? 1.5 : 0;
+            shorten(r[lanes]);
+            train(r[lanes], lanes, NULL);
+            CHECK_INT(r[lanes]->e, OK);
+            CHECK_TEXT(r[lanes]->result.weights_sha256, r[1]->result.weights_sha256);
+            check_same_points(r[1], (const struct run *[]){r[lanes]}, 1);
+        }
+        for (int lanes = 1; lanes <= 3; lanes++)
+            free(r[lanes]);
+    }
+}
+
 void test_trainer_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(void)
 {
     for (int which = 0; which < 5; which += 2) {

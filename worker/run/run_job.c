@@ -135,6 +135,7 @@ static enum err load_data(struct run *r, struct err_note *note)
     job_spec_check_classes(&r->spec, (int)r->set.num_classes, &r->errors);
     if (r->errors.count)
         return err_set(note, ERR_SPEC, r->errors.notes[0].pointer, "%s: %s", r->errors.notes[0].pointer, r->errors.notes[0].detail);
+    loss_spec_balance(&r->spec.loss, r->set.splits[SPLIT_TRAIN].class_pixels, (int)r->set.num_classes);
     if (r->set.groups_in_both)
         say(r, "warn", "some groups are in both splits: validation is not independent of training");
     if (r->set.splits[SPLIT_VAL].count == 0)

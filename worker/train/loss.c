@@ -1,42 +1,89 @@
 /* loss: Dice and cross-entropy of a batch of logits in two passes, so that lanes can work sample by sample. */
 #include "worker/train/loss.h"
 #include <assert.h>
+#include <math.h>
+#include <pthread.h>
 #include <string.h>
-#include "worker/train/loss_ce.h"
-#include "worker/train/loss_math.h"
+#include "worker/net/kernel_pick.h"
+#include "worker/train/loss_kernel.h"
 
 enum { BLOCK = 64 }; /* pixels at a time: a dozen arrays of it stay in the first cache */
-struct slope_f32 {
-    float one, y, p;
-};
 struct slope_f64 {
     double one, y, p;
 };
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-#define NAME(base) JOIN(base, SUFFIX)
-#define SUFFIX _f32
-#define REAL float
-#define EXP exp_f32
-#define LOG log_f32
-#include "worker/train/loss_pass.h"
-#undef SUFFIX
-#undef REAL
-#undef EXP
-#undef LOG
-#define SUFFIX _f64
+/* The law, in double: what the tests hold the float loops against. */
+#define NAME(base) base##_f64
 #define REAL double
 #define EXP exp
 #define LOG log
+#define POW pow
+#include "worker/train/loss_hard.h"
 #include "worker/train/loss_pass.h"
+#undef NAME
+#undef REAL
+#define NAME(base) base##_f32
+#define REAL float
+#include "worker/train/loss_hard.h"
 
+void loss_sums_f64(const struct loss_options *o, const double *logits, const uint8_t *labels, size_t pixels, double *prob, double *terms, struct loss_sums *sums)
+{
+    pass_sums_f64(o, logits, labels, pixels, prob, terms, sums);
+}
+
+void loss_gradient_f64(const struct loss_options *o, const double *prob, const uint8_t *labels, size_t pixels, const struct loss_slopes *slopes, const double *terms,
+                       double dice_weight, double ce_weight, double *out)
+{
+    pass_gradient_f64(o, prob, labels, pixels, slopes, terms, dice_weight, ce_weight, out);
+}
+
+void loss_sums_f32(const struct loss_options *o, const float *logits, const uint8_t *labels, size_t pixels, float *prob, float *terms, struct loss_sums *sums)
+{
+    loss_kernel_pick()->sums(o, logits, labels, pixels, prob, terms, sums);
+}
+
+void loss_gradient_f32(const struct loss_options *o, const float *prob, const uint8_t *labels, size_t pixels, const struct loss_slopes *slopes, const float *terms,
+                       double dice_weight, double ce_weight, float *out)
+{
+    loss_kernel_pick()->gradient(o, prob, labels, pixels, slopes, terms, dice_weight, ce_weight, out);
+}
+
+void loss_probabilities(int channels, const float *logits, size_t pixels, float *prob)
+{
+    loss_kernel_pick()->probabilities(channels, logits, pixels, prob);
+}
+
+/* ---- which level of the processor --------------------------------------------------------------------- */
+static const struct loss_kernel *picked;
+
+static void pick(void)
+{
+    static const struct loss_kernel *const wide[] = {&loss_kernel_v3, &loss_kernel_v4};
+    const struct kernel_simd *network = kernel_pick(16);
+    picked = &loss_kernel_plain;
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (network && !strcmp(network->isa, wide[i]->isa))
+            picked = wide[i];
+}
+
+const struct loss_kernel *loss_kernel_pick(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, pick);
+    return picked;
+}
+
+/* ---- options and sums ----------------------------------------------------------------------------------- */
 void loss_options_of(const struct loss_spec *spec, int channels, struct loss_options *options)
 {
     *options = (struct loss_options){
         .channels = channels, .ignore_index = spec->ignore_index, .include_background = spec->include_background,
         .dice = {.batch = spec->dice.batch, .squared_pred = spec->dice.squared_pred, .jaccard = spec->dice.jaccard,
                  .smooth_nr = spec->dice.smooth_nr, .smooth_dr = spec->dice.smooth_dr, .empty = spec->dice.empty}};
+    ce_options_of(spec, channels, &options->ce);
+    options->weigh_groups = spec->dice.class_weight && channels > 1;
+    for (int c = 0; c < channels && options->weigh_groups; c++)
+        options->group_weight[c] = spec->class_weight.of[c];
 }
 
 /* Is class (or, with one channel, the foreground) `c` in the mean of Dice? */
@@ -58,19 +105,21 @@ static void combine_group(const struct loss_options *o, const struct loss_sums *
         value->groups_left++;
         return;
     }
+    double weight = o->weigh_groups ? o->group_weight[c] : 1;
     value->groups++;
-    value->dice += loss;
+    value->group_weight += weight;
+    value->dice += weight * loss;
     for (int i = first; i < last; i++)
-        slopes[i].dice[c] = slope;
+        slopes[i].dice[c] = (struct dice_slope){weight * slope.one, weight * slope.y, weight * slope.p};
 }
 
-static void divide_slopes(const struct loss_options *o, int samples, int groups, struct loss_slopes *slopes)
+static void divide_slopes(const struct loss_options *o, int samples, double weight, struct loss_slopes *slopes)
 {
     for (int i = 0; i < samples; i++)
         for (int c = 0; c < o->channels; c++) {
-            slopes[i].dice[c].one /= groups;
-            slopes[i].dice[c].y /= groups;
-            slopes[i].dice[c].p /= groups;
+            slopes[i].dice[c].one /= weight;
+            slopes[i].dice[c].y /= weight;
+            slopes[i].dice[c].p /= weight;
         }
 }
 
@@ -81,13 +130,16 @@ void loss_combine(const struct loss_options *o, const struct loss_sums *sums, in
     double ce = 0;
     for (int i = 0; i < samples; i++) {
         value->valid += sums[i].valid;
+        value->ce_share += sums[i].ce_share;
         ce += sums[i].ce;
     }
     if (value->valid == 0)
         return;
-    value->ce = ce_mean(ce, value->valid);
-    for (int i = 0; i < samples; i++)
-        slopes[i].ce = ce_slope(value->valid);
+    value->ce = ce_mean(ce, value->ce_share);
+    for (int i = 0; i < samples; i++) {
+        slopes[i].ce = ce_slope(value->ce_share);
+        slopes[i].hard = sums[i].hard;
+    }
     for (int c = 0; c < o->channels; c++) {
         if (!channel_counts(o, c))
             continue;
@@ -96,22 +148,11 @@ void loss_combine(const struct loss_options *o, const struct loss_sums *sums, in
         for (int i = 0; i < samples && !o->dice.batch; i++)
             combine_group(o, sums, i, i + 1, c, value, slopes);
     }
-    if (value->groups == 0)
+    if (!(value->group_weight > 0)) { /* no group, or none that weighs anything */
+        for (int i = 0; i < samples; i++)
+            memset(slopes[i].dice, 0, sizeof slopes[i].dice);
         return;
-    value->dice /= value->groups;
-    divide_slopes(o, samples, value->groups, slopes);
-}
-
-void loss_probabilities(int channels, const float *logits, size_t pixels, float *prob)
-{
-    float lse[BLOCK];
-    for (size_t at = 0; at < pixels; at += BLOCK) {
-        int n = pixels - at < BLOCK ? (int)(pixels - at) : BLOCK;
-        if (channels > 1)
-            softmax_block_f32(channels, logits + at, pixels, n, prob + at, lse);
-        for (int i = 0; i < n && channels == 1; i++) {
-            float z = logits[at + (size_t)i], e = exp_f32(z > 0 ? -z : z), one = 1.0f / (1.0f + e);
-            prob[at + (size_t)i] = z > 0 ? one : e * one;
-        }
     }
+    value->dice /= value->group_weight;
+    divide_slopes(o, samples, value->group_weight, slopes);
 }

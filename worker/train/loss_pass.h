@@ -38,6 +38,8 @@ static void NAME(dice_block)(const struct loss_options *o, const REAL *p, const 
     sums->target += NAME(sum_block)(target);
 }
 
+#include "worker/train/loss_pass_ce.h"
+
 static void NAME(sigmoid_sums)(const struct loss_options *o, const REAL *logits, const uint8_t *labels, int n, REAL *prob, struct loss_sums *sums)
 {
     REAL valid[BLOCK], y[BLOCK] = {0}, p[BLOCK] = {0}, ce[BLOCK] = {0};
@@ -50,7 +52,8 @@ static void NAME(sigmoid_sums)(const struct loss_options *o, const REAL *logits,
         prob[i] = p[i];
     }
     NAME(dice_block)(o, p, y, valid, &sums->dice[0]);
-    sums->ce += NAME(sum_block)(ce);
+    if (ce_is_plain(&o->ce))
+        sums->ce += NAME(sum_block)(ce);
     sums->valid += NAME(sum_block)(valid);
 }
 
@@ -105,21 +108,28 @@ static void NAME(softmax_sums)(const struct loss_options *o, const REAL *logits,
         }
         NAME(dice_block)(o, p, y, valid, &sums->dice[c]);
     }
-    sums->ce += NAME(sum_block)(ce);
+    if (ce_is_plain(&o->ce))
+        sums->ce += NAME(sum_block)(ce);
     sums->valid += NAME(sum_block)(valid);
 }
 
-void NAME(loss_sums)(const struct loss_options *o, const REAL *logits, const uint8_t *labels, size_t pixels, REAL *prob, struct loss_sums *sums)
+static void NAME(pass_sums)(const struct loss_options *o, const REAL *logits, const uint8_t *labels, size_t pixels, REAL *prob, REAL *terms, struct loss_sums *sums)
 {
+    bool plain = ce_is_plain(&o->ce);
     assert(o->channels >= 1 && o->channels <= LOSS_CHANNELS_MAX);
+    assert(!ce_needs_terms(&o->ce) || terms);
     memset(sums, 0, sizeof *sums);
     for (size_t at = 0; at < pixels; at += BLOCK) {
         int n = pixels - at < BLOCK ? (int)(pixels - at) : BLOCK;
+        if (!plain) /* before prob overwrites the logits */
+            NAME(ce_sums)(o, logits + at, labels + at, pixels, n, terms ? terms + at : NULL, sums);
         if (o->channels == 1)
             NAME(sigmoid_sums)(o, logits + at, labels + at, n, prob + at, sums);
         else
             NAME(softmax_sums)(o, logits + at, labels + at, pixels, n, prob + at, sums);
     }
+    if (plain)
+        sums->ce_share = sums->valid;
     for (int c = 0; c < o->channels; c++)
         sums->dice[c].valid = sums->valid;
 }
@@ -157,20 +167,26 @@ static void NAME(softmax_gradient)(const struct NAME(slope) *s, int channels, co
     }
 }
 
-void NAME(loss_gradient)(const struct loss_options *o, const REAL *prob, const uint8_t *labels, size_t pixels, const struct loss_slopes *slopes,
-                         double dice_weight, double ce_weight, REAL *out)
+static void NAME(pass_gradient)(const struct loss_options *o, const REAL *prob, const uint8_t *labels, size_t pixels, const struct loss_slopes *slopes,
+                         const REAL *terms, double dice_weight, double ce_weight, REAL *out)
 {
+    bool plain = ce_is_plain(&o->ce);
     struct NAME(slope) s[LOSS_CHANNELS_MAX];
     for (int c = 0; c < o->channels; c++)
         s[c] = (struct NAME(slope)){(REAL)(dice_weight * slopes->dice[c].one), (REAL)(dice_weight * slopes->dice[c].y), (REAL)(dice_weight * slopes->dice[c].p)};
-    REAL ce = (REAL)(ce_weight * slopes->ce);
+    REAL ce_all = (REAL)(ce_weight * slopes->ce), ce = plain ? ce_all : 0, more[LOSS_CHANNELS_MAX * BLOCK];
     for (size_t at = 0; at < pixels; at += BLOCK) {
         int n = pixels - at < BLOCK ? (int)(pixels - at) : BLOCK;
         REAL valid[BLOCK];
         NAME(valid_block)(o, labels + at, n, valid);
+        if (!plain) /* before out overwrites the probabilities */
+            NAME(ce_gradient)(o, slopes, ce_all, prob + at, labels + at, pixels, valid, terms ? terms + at : NULL, n, more);
         if (o->channels == 1)
             NAME(sigmoid_gradient)(s, prob + at, labels + at, valid, ce, n, out + at);
         else
             NAME(softmax_gradient)(s, o->channels, prob + at, labels + at, pixels, valid, ce, n, out + at);
+        for (int c = 0; c < o->channels && !plain; c++)
+            for (int i = 0; i < n; i++)
+                out[(size_t)c * pixels + at + (size_t)i] += more[c * BLOCK + i];
     }
 }

@@ -35,12 +35,13 @@ static int take_memory(struct trainer *t)
     t->images = calloc(n, sizeof *t->images);
     t->labels = calloc(n, t->pixels);
     t->places = calloc(n, sizeof *t->places);
+    t->terms = ce_needs_terms(&t->loss.ce) ? calloc(n * t->pixels, sizeof *t->terms) : NULL;
     t->loss_sums = calloc(n, sizeof *t->loss_sums);
     t->slopes = calloc(n, sizeof *t->slopes);
     t->confusions = calloc(val->count + 1, sizeof *t->confusions);
     t->classes = calloc(largest_image(val), 1);
     t->history = calloc((size_t)(t->spec->training.epochs + 1) * (size_t)t->columns, sizeof(double));
-    if (!t->image_memory || !t->images || !t->labels || !t->places || !t->loss_sums || !t->slopes || !t->confusions || !t->classes || !t->history)
+    if ((ce_needs_terms(&t->loss.ce) && !t->terms) || !t->image_memory || !t->images || !t->labels || !t->places || !t->loss_sums || !t->slopes || !t->confusions || !t->classes || !t->history)
         return 0;
     for (size_t i = 0; i < n; i++)
         t->images[i] = t->image_memory + i * image;
@@ -60,6 +61,7 @@ static void fill_in(struct trainer *t, const struct trainer_config *config)
     t->optimizers = strategy_optimizers(&spec->loss);
     t->best_epoch = -1;
     t->best_score = NAN;
+    assert(spec->loss.class_weight.kind == LOSS_UNWEIGHTED || spec->loss.class_weight.count == (int)config->set->num_classes);
     loss_options_of(&spec->loss, network_config(t->net)->out_channels, &t->loss);
     t->sampler = (struct sampler){.set = config->set, .seed = (uint64_t)spec->seed, .batch = (uint32_t)spec->training.batch,
                                   .patch_height = (uint32_t)spec->training.patch[0], .patch_width = (uint32_t)spec->training.patch[1],
@@ -137,6 +139,7 @@ void trainer_free(struct trainer *t)
     free(t->images);
     free(t->labels);
     free(t->places);
+    free(t->terms);
     free(t->loss_sums);
     free(t->slopes);
     free(t->confusions);

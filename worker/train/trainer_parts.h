@@ -61,6 +61,7 @@ struct trainer {
     const float **images;   /* [batch] */
     uint8_t *labels;        /* [batch][pixels] */
     struct sample_place *places;
+    float *terms;           /* [batch][pixels] of cross-entropy; NULL unless the loss needs them */
     struct loss_sums *loss_sums;
     struct loss_slopes *slopes;
     struct loss_value value;

@@ -15,19 +15,25 @@ static void read_sample(void *context, int task, int lane)
     t->places[task] = sampler_read(&t->sampler, (uint32_t)t->epoch, (uint32_t)t->step_in_epoch, (uint32_t)task, image, t->labels + (size_t)task * t->pixels);
 }
 
+static float *terms_of(const struct trainer *t, int task)
+{
+    return t->terms ? t->terms + (size_t)task * t->pixels : NULL;
+}
+
 static void sum_sample(void *context, int task, int lane)
 {
     (void)lane;
     struct trainer *t = context;
-    loss_sums_f32(&t->loss, network_logits(t->net, task), t->labels + (size_t)task * t->pixels, t->pixels, network_logit_gradient(t->net, t->prob_k, task), &t->loss_sums[task]);
+    loss_sums_f32(&t->loss, network_logits(t->net, task), t->labels + (size_t)task * t->pixels, t->pixels, network_logit_gradient(t->net, t->prob_k, task), terms_of(t, task),
+                  &t->loss_sums[task]);
 }
 
 static void gradient_of_sample(void *context, int task, int lane)
 {
     (void)lane;
     struct trainer *t = context;
-    loss_gradient_f32(&t->loss, network_logit_gradient(t->net, t->prob_k, task), t->labels + (size_t)task * t->pixels, t->pixels, &t->slopes[task], t->action.dice_weight,
-                      t->action.ce_weight, network_logit_gradient(t->net, t->gradient_k, task));
+    loss_gradient_f32(&t->loss, network_logit_gradient(t->net, t->prob_k, task), t->labels + (size_t)task * t->pixels, t->pixels, &t->slopes[task], terms_of(t, task),
+                      t->action.dice_weight, t->action.ce_weight, network_logit_gradient(t->net, t->gradient_k, task));
 }
 
 /* Names the samples of the batch for whoever has to find the bad one. */
@@ -73,6 +79,8 @@ static enum err look(struct trainer *t, int gradients, struct err_note *note)
     network_forward(t->net, t->batch, t->images);
     profile_phase(network_profile(t->net), PROFILE_LOSS);
     lanes_run(t->lanes, t->batch, sum_sample, t);
+    if (t->loss.ce.top_percent > 0)
+        loss_keep_hardest_f32(&t->loss, t->terms, t->labels, t->batch, t->pixels, t->loss_sums);
     loss_combine(&t->loss, t->loss_sums, t->batch, &t->value, t->slopes);
     return check_losses(t, note);
 }
