@@ -10,18 +10,20 @@
      decoder l   3x3 (2 w_l) w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
      head        w_0 out + out
    model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B/M G leaves: the gradient of
-                  each micro-batch, summed in a fixed tree + 2 for the copies a checkpoint makes)
+                  each micro-batch, summed in a fixed tree + 2 for the copies a checkpoint makes + 8 for weights prepared for
+                  Winograd, 36 for 9 in both directions)
    activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm, and its output: 2K in the encoder,
                   2K + 2 in the decoder with the joined input, and a quarter more for statistics and what a kernel lays out anew)
                   + B x s_0 x (inputs + (1 + G) logits, padded)
    scratch      = T x (2 G M x the largest joined input of one sample: the gradients in flight + 2 x for the kernels' own work)
    tile         = with validation.tile, the inference network of tiles of that size: padded parameters x 6 (weights, and what a kernel
-                  makes of them) + T x (sum over levels of 2 s_l w_l, the joined inputs that wait, and twice the largest of them)
+                  makes of them) + T x (M x sum over levels of 2 s_l w_l, the joined inputs that wait, and twice the largest of them)
                   + 4 T x s_0 x (inputs + out) for tiles on their way in and out
    fixed        = 64 MiB for the program, its libraries and the pictures being read */
 #include "schema/job/job_memory.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 enum { CHANNEL_BLOCK = 16, FLOAT_BYTES = 4 };
 static const int64_t fixed_bytes = (int64_t)64 << 20;
@@ -96,7 +98,7 @@ static int64_t pixels_at(const int sizes[], int rank, int level)
     return pixels;
 }
 
-static void add_tile(struct sum *s, const struct job_spec *spec, int64_t padded, int in_channels, int out_channels, int64_t lanes)
+static void add_tile(struct sum *s, const struct job_spec *spec, int64_t padded, int in_channels, int out_channels, int64_t lanes, int64_t micro)
 {
     const struct validation_spec *v = &spec->validation;
     int64_t largest = 0;
@@ -104,11 +106,19 @@ static void add_tile(struct sum *s, const struct job_spec *spec, int64_t padded,
     add(s, padded, FLOAT_BYTES, 6);
     for (int l = 0; l < spec->model.levels; l++) {
         int64_t joined = 2 * pixels_at(v->tile, v->tile_rank, l) * pad(spec->model.widths[l]);
-        add(s, joined, FLOAT_BYTES, lanes);
+        add(s, joined, FLOAT_BYTES, lanes * micro);
         if (joined > largest) largest = joined;
     }
     add(s, largest * FLOAT_BYTES, lanes, 2);
     add(s, pixels_at(v->tile, v->tile_rank, 0) * FLOAT_BYTES, 4 * lanes, in_channels + pad(out_channels));
+}
+
+static bool all_direct(const struct kernels_spec *k)
+{
+    for (int i = 0; i < k->count; i++)
+        if (strcmp(k->layers[i].forward, "direct") || strcmp(k->layers[i].backward_data, "direct") || strcmp(k->layers[i].backward_weights, "direct"))
+            return false;
+    return true;
 }
 
 enum err job_memory_predict(const struct job_spec *spec, int in_channels, int num_classes, int threads, struct job_memory *memory)
@@ -121,9 +131,9 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
     struct sum parameters = {0}, padded = {0}, model = {0}, activations = {0}, scratch = {0}, tile = {0}, total = {0};
     add_parameters(&parameters, spec, in_channels, out, same);
     add_parameters(&padded, spec, in_channels, out, pad);
-    int64_t tuned = batch < MICRO_BATCH_TUNED_MAX ? batch : MICRO_BATCH_TUNED_MAX;
+    int64_t prepared = spec->kernels.given && all_direct(&spec->kernels) ? 1 : 8, tuned = batch < MICRO_BATCH_TUNED_MAX ? batch : MICRO_BATCH_TUNED_MAX;
     int64_t micro = spec->kernels.given ? spec->kernels.micro_batch : tuned, leaves = spec->kernels.given ? (batch + micro - 1) / micro : batch;
-    add(&model, padded.value, FLOAT_BYTES, 3 + gradients + states + leaves * gradients);
+    add(&model, padded.value, FLOAT_BYTES, 3 + prepared + gradients + states + leaves * gradients);
     for (int l = 0; l < m->levels; l++) {
         int64_t floats = pixels_at(spec->training.patch, spec->training.rank, l) * pad(m->widths[l]);
         int64_t kept = l + 1 < m->levels ? 4 * k + 2 : 2 * k;
@@ -133,7 +143,7 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
     bool terms = spec->loss.ce.focal_gamma > 0 || spec->loss.ce.top_k < 100; /* one float a pixel of the batch */
     add(&activations, pixels_at(spec->training.patch, spec->training.rank, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out) + terms);
     add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 2 * gradients * micro + 2);
-    add_tile(&tile, spec, padded.value, in_channels, out, threads > 0 ? threads : 1);
+    add_tile(&tile, spec, padded.value, in_channels, out, threads > 0 ? threads : 1, micro);
     add(&total, model.value, 1, 1);
     add(&total, activations.value, 1, 1);
     add(&total, scratch.value, 1, 1);

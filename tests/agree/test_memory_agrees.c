@@ -2,6 +2,7 @@
 #include "schema/job/job_memory.h"
 #include "schema/job/job_spec_json.h"
 #include "tests/check.h"
+#include "tests/unit/net_fixture.h"
 #include "worker/net/network.h"
 
 static const char *const jobs[] = {
@@ -33,20 +34,23 @@ static struct network_config config_of(const struct job_spec *spec, int classes,
 }
 
 /* micro_batch: as if given in the job; 0: not given, and the worker took the largest that it may. */
-static void compare(const char *text, int lanes, int micro_batch, const char *backend)
+static void compare(const char *text, int lanes, int micro_batch, enum network_algorithm algorithm, const char *backend)
 {
     static struct job_spec spec;
-    struct network_kernels kernels = {.micro_batch = micro_batch};
     static struct err_list errors;
     struct job_memory predicted;
     struct err_note note;
     size_t planned, parameters;
     CHECK_INT(job_spec_parse(text, strlen(text), &spec, &errors, &errors), OK);
     struct network_config c = config_of(&spec, 2, lanes, backend);
-    if (!micro_batch) kernels.micro_batch = MICRO_BATCH_TUNED_MAX;
-    else spec.kernels.given = true, spec.kernels.micro_batch = micro_batch < c.batch ? micro_batch : c.batch;
-    if (kernels.micro_batch > c.batch) kernels.micro_batch = c.batch;
-    c.kernels = &kernels;
+    int taken = micro_batch ? micro_batch : MICRO_BATCH_TUNED_MAX;
+    taken = taken < c.batch ? taken : c.batch;
+    if (micro_batch) {
+        const char *word = algorithm == ALGORITHM_WINOGRAD ? "winograd" : "direct";
+        spec.kernels.given = true, spec.kernels.micro_batch = taken, spec.kernels.count = 1;
+        strcpy(spec.kernels.layers[0].forward, word), strcpy(spec.kernels.layers[0].backward_data, word), strcpy(spec.kernels.layers[0].backward_weights, word);
+    }
+    c.kernels = kernels_of(c, taken, algorithm);
     enum err e = network_memory_bytes(&c, &planned, &note);
     if (e == ERR_WORD_UNKNOWN) check_skip("no backend %s here", backend);
     if (e) check_fail(__FILE__, __LINE__, "%s: %s", text, note.detail);
@@ -73,10 +77,11 @@ void test_memory_prediction_is_never_below_the_plan_and_within_four_times_it(voi
 {
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
         for (int lanes = 1; lanes <= 8; lanes *= 8)
-            for (int micro_batch = 0; micro_batch <= 8; micro_batch = 3 * micro_batch + 1) compare(jobs[i], lanes, micro_batch, "ref");
+            for (int micro_batch = 0; micro_batch <= 8; micro_batch = 3 * micro_batch + 1) compare(jobs[i], lanes, micro_batch, ALGORITHM_DIRECT, "ref");
 }
 
 void test_memory_prediction_covers_the_fastest_backend(void)
 {
-    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) compare(jobs[i], 2, (int)i % 3, NULL);
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
+        for (int which = 0; which < 6; which++) compare(jobs[i], 2, which / 2, which % 2 ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT, NULL);
 }

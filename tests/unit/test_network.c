@@ -118,12 +118,11 @@ void test_network_gradient_is_that_of_central_differences_without_norm(void)
 
 /* ---- the fixed tree ---------------------------------------------------------------------------------- */
 /* Two steps of plain descent with the gradient of sum(logits^2); returns weights in canonical form. */
-static float *train_two_steps(struct network_config c, const char *backend, int micro_batch, int lanes, int samples, size_t *count)
+static float *train_two_steps(struct network_config c, const char *backend, const struct network_kernels *kernels, int lanes, int samples, size_t *count)
 {
     struct network *net;
     struct err_note note;
-    const struct network_kernels kernels = {.micro_batch = micro_batch};
-    c.kernels = &kernels;
+    c.kernels = kernels;
     c.lanes = lanes;
     c.backend = backend;
     if (network_new(&c, &net, &note)) check_fail(__FILE__, __LINE__, "%s %s", note.pointer, note.detail);
@@ -152,14 +151,15 @@ static float *train_two_steps(struct network_config c, const char *backend, int 
 void test_network_weights_are_the_same_bits_for_any_number_of_lanes(void)
 {
     struct network_config c = config_tiny();
-    for (int best = 0; best < 2; best++)
+    for (int best = 0; best < 3; best++) /* plain C, the best direct, the best with Winograd */
         for (int which = 0; which < 9; which++) {
             size_t count;
             int samples = 1 + which / 3 * 2, micro_batch = 1 + which % 3;
             for (int i = 0; best && i < 3; i++) c.widths[i] = (int[]){16, 24, 40}[i];
-            float *want = train_two_steps(c, best ? NULL : "ref", micro_batch, 1, samples, &count);
+            const struct network_kernels *kernels = kernels_of(c, micro_batch, best == 2 ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
+            float *want = train_two_steps(c, best ? NULL : "ref", kernels, 1, samples, &count);
             for (int lanes = 2; lanes <= 4; lanes++) {
-                float *got = train_two_steps(c, best ? NULL : "ref", micro_batch, lanes, samples, &count);
+                float *got = train_two_steps(c, best ? NULL : "ref", kernels, lanes, samples, &count);
                 CHECK(memcmp(got, want, count * sizeof *got) == 0);
                 free(got);
             }
@@ -208,19 +208,18 @@ void test_network_sums_micro_batches_in_a_fixed_tree(void)
 }
 
 /* Two gradients of one forward pass: twice the same is twice as much, and both at once are the same bits as one by one. */
-static void check_two_gradients(const char *backend, int micro_batch)
+static void check_two_gradients(const char *backend, int micro_batch, enum network_algorithm algorithm)
 {
     enum { SAMPLES = 5 };
     struct network_config c = config_tiny();
-    const struct network_kernels kernels = {.micro_batch = micro_batch};
     struct network *net;
     float data[SAMPLES][2 * 96];
     const float *images[SAMPLES];
     c.gradients = 2;
     c.lanes = 2;
     c.backend = backend;
-    c.kernels = &kernels;
     for (int i = 0; !backend && i < 3; i++) c.widths[i] = (int[]){16, 24, 40}[i];
+    c.kernels = kernels_of(c, micro_batch, algorithm);
     CHECK_INT(network_new(&c, &net, NULL), OK);
     network_init(net, 3);
     size_t count = network_arena_count(net), bytes = count * sizeof(float);
@@ -254,16 +253,16 @@ static void check_two_gradients(const char *backend, int micro_batch)
 void test_network_gives_two_gradients_from_one_forward(void)
 {
     for (int micro_batch = 1; micro_batch <= 3; micro_batch++) {
-        check_two_gradients("ref", micro_batch);
-        check_two_gradients(NULL, micro_batch);
+        check_two_gradients("ref", micro_batch, ALGORITHM_DIRECT);
+        check_two_gradients(NULL, micro_batch, ALGORITHM_DIRECT);
+        check_two_gradients(NULL, micro_batch, ALGORITHM_WINOGRAD);
     }
 }
 
 /* ---- backends ------------------------------------------------------------------------------------------ */
-static float *canonical_gradient(struct network_config c, const char *backend, int micro_batch, size_t *count)
+static float *canonical_gradient(struct network_config c, const char *backend, const struct network_kernels *kernels, size_t *count)
 {
-    const struct network_kernels kernels = {.micro_batch = micro_batch};
-    c.kernels = &kernels;
+    c.kernels = kernels;
     struct network *net;
     size_t pixels = (size_t)(c.patch[0] * c.patch[1]), n = (size_t)c.in_channels * pixels;
     float *data = malloc((size_t)c.batch * n * sizeof *data);
@@ -287,7 +286,8 @@ static float *canonical_gradient(struct network_config c, const char *backend, i
    are all that may differ, 1e-4 of the gradient's length (seen: below 1e-6). */
 void test_network_gradients_of_the_best_backend_are_those_of_plain_c(void)
 {
-    for (int variant = 0; variant < 6; variant++) {
+    for (int which = 0; which < 12; which++) {
+        int variant = which / 2;
         struct network_config c = config_tiny();
         c.down = variant % 2 ? MODEL_DOWN_STRIDE : MODEL_DOWN_MAXPOOL;
         c.norm = variant / 2 == 0 ? MODEL_NORM_INSTANCE : variant / 2 == 1 ? MODEL_NORM_GROUP : MODEL_NORM_NONE;
@@ -297,13 +297,14 @@ void test_network_gradients_of_the_best_backend_are_those_of_plain_c(void)
         c.patch[0] = 24;
         size_t count;
         double off = 0, length = 0;
-        float *want = canonical_gradient(c, "ref", 1, &count), *got = canonical_gradient(c, NULL, 1 + variant % 4, &count);
+        float *want = canonical_gradient(c, "ref", NULL, &count);
+        float *got = canonical_gradient(c, NULL, kernels_of(c, 1 + variant % 4, which % 2 ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT), &count);
         for (size_t i = 0; i < count; i++) {
             off += ((double)got[i] - (double)want[i]) * ((double)got[i] - (double)want[i]);
             length += (double)want[i] * (double)want[i];
         }
         CHECK(length > 0);
-        if (!(sqrt(off) <= 1e-4 * sqrt(length))) check_fail(__FILE__, __LINE__, "variant %d: off by %g of the length", variant, sqrt(off / length));
+        if (!(sqrt(off) <= 1e-4 * sqrt(length))) check_fail(__FILE__, __LINE__, "variant %d: off by %g of the length", which, sqrt(off / length));
         free(want), free(got);
     }
 }
@@ -355,14 +356,13 @@ void test_network_prepares_its_weights_once_for_each_change(void)
 void test_network_infers_what_it_computes_in_training(void)
 {
     for (int down = 0; down < 2; down++)
-        for (int best = 0; best < 2; best++) {
+        for (int best = 0; best < 3; best++) {
             struct network_config c = config_tiny();
             c.down = down ? MODEL_DOWN_STRIDE : MODEL_DOWN_MAXPOOL;
             c.backend = best ? NULL : "ref";
             c.lanes = 3;
             c.batch = 4;
-            const struct network_kernels kernels = {.micro_batch = 1 + down + best};
-            c.kernels = &kernels;
+            c.kernels = kernels_of(c, 1 + down + best, best == 2 ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
             struct network *train, *infer;
             CHECK_INT(network_new(&c, &train, NULL), OK);
             c.inference_only = true;

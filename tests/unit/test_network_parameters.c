@@ -109,7 +109,7 @@ void test_network_uses_the_memory_it_predicts_and_allocates_nothing_later(void)
     c.patch[0] = c.patch[1] = 64;
     c.lanes = 2;
     c.gradients = 2;
-    c.kernels = &(const struct network_kernels){.micro_batch = 3};
+    c.kernels = kernels_of(c, 3, ALGORITHM_WINOGRAD);
     CHECK_INT(network_memory_bytes(&c, &predicted, NULL), OK);
     long before = resident_bytes();
     CHECK_INT(network_new(&c, &net, NULL), OK);

@@ -1,5 +1,5 @@
-/* backend_dnnl: each 3x3 layer is up to three oneDNN primitives; the first layer, weight gradients with AVX2, and all that is
-   no 3x3 run on kernel_simd. */
+/* backend_dnnl: each 3x3 layer is up to three oneDNN primitives; the first layer, Winograd, direct weight gradients with AVX2, and
+   all that is no 3x3 run on kernel_simd. */
 #include "worker/net/backend_dnnl.h"
 
 #include <assert.h>
@@ -17,8 +17,8 @@ struct conv {
     struct conv_shape shape;
     struct conv_use use;
     const struct kernel_simd *simd;
-    struct shim_conv *kind[KINDS]; /* NULL where kernel_simd serves: see make_weights */
-    bool flips;
+    bool winograd[KINDS];          /* kernel_simd's */
+    struct shim_conv *kind[KINDS]; /* NULL where kernel_simd serves: Winograd, see make_weights */
 };
 /* oneDNN's memory takes plain pointers for what it only reads, too. */
 #define UNCONST(pointer) ((void *)(uintptr_t)(pointer))
@@ -51,35 +51,38 @@ static void conv_free(struct conv *c)
     free(c);
 }
 
-/* The wanted algorithm, or direct where oneDNN does not have it. Winograd reads straight weights in every kind. */
-static bool make_kind(struct conv *c, enum shim_kind kind, enum network_algorithm *algorithm)
+static bool make_direct(struct conv *c, enum shim_kind kind)
 {
     const struct conv_shape *s = &c->shape;
-    struct shim_conv_shape shape = {
+    const struct shim_conv_shape shape = {
         .block = s->block, .in_channels = s->parts * channels_padded(s->in_channels, s->block), .out_channels = channels_padded(s->out_channels, s->block),
         .in_rows = s->in.dims[0], .in_columns = s->in.dims[1], .out_rows = s->out.dims[0], .out_columns = s->out.dims[1],
-        .stride = s->stride, .bias = s->bias && kind != SHIM_BACKWARD_DATA, .winograd = *algorithm == ALGORITHM_WINOGRAD,
+        .stride = s->stride, .bias = s->bias && kind != SHIM_BACKWARD_DATA, .flipped = kind == SHIM_BACKWARD_DATA,
     };
-    if (shape.winograd && (c->kind[kind] = shim_conv_new(kind, &shape, c->use.lanes))) return true;
-    *algorithm = ALGORITHM_DIRECT;
-    shape.winograd = false;
-    shape.flipped = kind == SHIM_BACKWARD_DATA;
-    if (shape.flipped) c->flips = true;
     return (c->kind[kind] = shim_conv_new(kind, &shape, c->use.lanes)) != NULL;
 }
 
 /* Direct weight gradients: our kernel is a quarter faster than jit:avx2 (simd_conv.h). With AVX-512 oneDNN's is taken, but
    never its reference code, which is all that it has for images of one or two rows and a thousand times slower than ours. */
-static bool make_weights(struct conv *c, enum network_algorithm *algorithm)
+static bool make_direct_weights(struct conv *c)
 {
     struct shim_conv **kind = &c->kind[SHIM_BACKWARD_WEIGHTS];
-    if (c->shape.block == 8 && *algorithm == ALGORITHM_DIRECT) return true;
-    if (!make_kind(c, SHIM_BACKWARD_WEIGHTS, algorithm)) return false;
-    if (*algorithm == ALGORITHM_DIRECT && (c->shape.block == 8 || strstr(shim_conv_name(*kind), "ref"))) {
+    if (c->shape.block == 8) return true;
+    if (!make_direct(c, SHIM_BACKWARD_WEIGHTS)) return false;
+    if (strstr(shim_conv_name(*kind), "ref")) {
         shim_conv_free(*kind);
         *kind = NULL;
     }
     return true;
+}
+
+/* The wanted algorithm; Winograd's here is for stride 1 and blocked inputs, elsewhere direct is taken. */
+static bool make_kind(struct conv *c, enum shim_kind kind, enum network_algorithm *algorithm)
+{
+    if (c->shape.stride != 1 || c->shape.image) *algorithm = ALGORITHM_DIRECT;
+    c->winograd[kind] = *algorithm == ALGORITHM_WINOGRAD;
+    if (c->winograd[kind] || c->shape.image) return true;
+    return kind == SHIM_BACKWARD_WEIGHTS ? make_direct_weights(c) : make_direct(c, kind);
 }
 
 static enum err conv_new(const struct conv_shape *s, const struct conv_use *use, struct network_layer_kernels *kernels, struct conv **out,
@@ -91,13 +94,9 @@ static enum err conv_new(const struct conv_shape *s, const struct conv_use *use,
     c->shape = *s;
     c->use = *use;
     c->simd = kernel_pick(s->block);
-    if (s->image) {
-        kernels->forward = kernels->backward_data = kernels->backward_weights = ALGORITHM_DIRECT;
-        *out = c;
-        return OK;
-    }
     bool good = make_kind(c, SHIM_FORWARD, &kernels->forward);
-    if (good && !use->forward_only) good = make_kind(c, SHIM_BACKWARD_DATA, &kernels->backward_data) && make_weights(c, &kernels->backward_weights);
+    if (good && !use->forward_only)
+        good = make_kind(c, SHIM_BACKWARD_DATA, &kernels->backward_data) && make_kind(c, SHIM_BACKWARD_WEIGHTS, &kernels->backward_weights);
     if (!good) {
         conv_free(c);
         return err_set(note, ERR_NO_MEMORY, "backend", "oneDNN has no convolution of %d to %d channels, %d x %d pixels, stride %d, or no memory for it",
@@ -119,9 +118,22 @@ static size_t sum_bytes(const struct conv *c)
     return (weights_count(&c->shape) + (size_t)channels_padded(c->shape.out_channels, c->shape.block)) * sizeof(float);
 }
 
-static size_t conv_scratch_bytes(const struct conv *c)
+/* Over all numbers of samples of one call: fewer may need more. Both gradients at once count as twice the samples. */
+static size_t winograd_scratch_bytes(const struct conv *c)
 {
     size_t most = 0;
+    int samples = c->use.forward_only ? c->use.samples : c->use.samples * c->use.cotangents;
+    for (int n = 1; n <= samples; n++) {
+        size_t need = c->simd->winograd_scratch_count(&c->shape, n) * sizeof(float);
+        if (need > most) most = need;
+    }
+    return most;
+}
+
+static size_t conv_scratch_bytes(const struct conv *c)
+{
+    bool winograd = c->winograd[SHIM_FORWARD] || c->winograd[SHIM_BACKWARD_DATA] || c->winograd[SHIM_BACKWARD_WEIGHTS];
+    size_t most = winograd ? winograd_scratch_bytes(c) : 0;
     for (int k = 0; k < KINDS; k++) {
         size_t need = c->kind[k] ? shim_conv_scratch_bytes(c->kind[k]) : 0;
         if (k == SHIM_BACKWARD_WEIGHTS) need = arena_round(need) + sum_bytes(c);
@@ -136,26 +148,37 @@ static size_t flip_blocks(const struct conv_shape *s)
     return 9 * (size_t)s->parts * (size_t)channels_padded(s->in_channels, s->block) / (size_t)s->block;
 }
 
+static bool flips(const struct conv *c, bool backward)
+{
+    return backward && c->kind[SHIM_BACKWARD_DATA];
+}
+
 static int conv_prepare_tasks(const struct conv *c, bool backward)
 {
-    return backward && c->flips ? channels_padded(c->shape.out_channels, c->shape.block) / c->shape.block : 0;
+    if (c->winograd[backward ? SHIM_BACKWARD_DATA : SHIM_FORWARD]) return c->simd->winograd_prepare_tasks(&c->shape, backward);
+    return flips(c, backward) ? channels_padded(c->shape.out_channels, c->shape.block) / c->shape.block : 0;
 }
 
 static size_t conv_prepared_count(const struct conv *c, bool backward)
 {
-    size_t b = (size_t)c->shape.block;
-    return (size_t)conv_prepare_tasks(c, backward) * flip_blocks(&c->shape) * b * b;
+    if (c->winograd[backward ? SHIM_BACKWARD_DATA : SHIM_FORWARD]) return c->simd->winograd_weights_count(&c->shape);
+    return flips(c, backward) ? weights_count(&c->shape) : 0;
 }
 
 static void conv_prepare(const struct conv *c, bool backward, const void *w, int first, int count, void *prepared)
 {
     size_t b = (size_t)c->shape.block, blocks = flip_blocks(&c->shape), at = (size_t)first * blocks * b * b;
-    assert(backward && first >= 0 && first + count <= conv_prepare_tasks(c, backward));
-    weights_flip(c->shape.block, sizeof(float), (size_t)count * blocks, (const float *)w + at, (float *)prepared + at);
+    assert(first >= 0 && first + count <= conv_prepare_tasks(c, backward));
+    if (!flips(c, backward)) c->simd->winograd_prepare(&c->shape, backward, w, first, count, prepared);
+    else weights_flip(c->shape.block, sizeof(float), (size_t)count * blocks, (const float *)w + at, (float *)prepared + at);
 }
 
 static void conv_forward(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out)
 {
+    if (c->winograd[SHIM_FORWARD]) {
+        c->simd->winograd_forward(&c->shape, b->samples, b->value, in, w, bias, b->value, out, scratch);
+        return;
+    }
     for (size_t i = 0; i < (size_t)b->samples; i++) {
         const float *from = (const float *)in + i * b->value;
         float *to = (float *)out + i * b->value;
@@ -167,6 +190,10 @@ static void conv_forward(struct conv *c, int lane, const struct batch *b, void *
 static void conv_backward_data(struct conv *c, int lane, const struct batch *b, void *scratch, const void *d_out, const void *w, void *d_in)
 {
     assert(!c->shape.image);
+    if (c->winograd[SHIM_BACKWARD_DATA]) {
+        c->simd->winograd_backward_data(&c->shape, batch_gradients(b), b->gradient, d_out, w, b->gradient, d_in, scratch);
+        return;
+    }
     for (size_t i = 0; i < (size_t)batch_gradients(b); i++)
         shim_conv_run(c->kind[SHIM_BACKWARD_DATA], lane, scratch, (float *)d_in + i * b->gradient, UNCONST(w), NULL, (float *)UNCONST(d_out) + i * b->gradient);
 }
@@ -183,9 +210,17 @@ static void shim_weights(struct conv *c, int lane, const struct batch *b, void *
     }
 }
 
+static void winograd_weights(struct conv *c, const struct batch *b, void *scratch, const float *in, const float *d_out, float *d_w, float *d_bias)
+{
+    float *const w[2] = {d_w, d_w + b->leaf_apart}, *const bias[2] = {d_bias, d_bias ? d_bias + b->leaf_apart : NULL};
+    c->simd->winograd_backward_weights(&c->shape, b->samples, b->cotangents, b->value, in, b->gradient, d_out, batch_gradient(b, 1, 0), w,
+                                       d_bias ? bias : NULL, scratch);
+}
+
 static void conv_backward_weights(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias)
 {
-    if (c->shape.image) c->simd->image_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
+    if (c->winograd[SHIM_BACKWARD_WEIGHTS]) winograd_weights(c, b, scratch, in, d_out, d_w, d_bias);
+    else if (c->shape.image) c->simd->image_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
     else if (!c->kind[SHIM_BACKWARD_WEIGHTS]) c->simd->conv_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
     else
         for (int k = 0; k < b->cotangents; k++) {
@@ -196,7 +231,7 @@ static void conv_backward_weights(struct conv *c, int lane, const struct batch *
 
 const char *backend_dnnl_choice(const struct conv *c, int kind)
 {
-    return c->kind[kind] ? shim_conv_name(c->kind[kind]) : "simd";
+    return c->winograd[kind] ? "winograd" : c->kind[kind] ? shim_conv_name(c->kind[kind]) : "simd";
 }
 
 struct backend backend_dnnl(void)
@@ -208,7 +243,8 @@ struct backend backend_dnnl(void)
         .image_pack = image_pack, .conv_new = conv_new, .conv_free = conv_free, .conv_scratch_bytes = conv_scratch_bytes,
         .conv_prepared_count = conv_prepared_count, .conv_prepare_tasks = conv_prepare_tasks, .conv_prepare = conv_prepare,
         .conv_choice = backend_dnnl_choice, .conv_forward = conv_forward, .conv_backward_data = conv_backward_data,
-        .conv_backward_weights = conv_backward_weights, .up_flips = true, .up_forward = k->up_forward, .up_backward_data = k->up_backward_data, .up_backward_weights = k->up_backward_weights,
+        .conv_backward_weights = conv_backward_weights, .up_flips = true, .up_forward = k->up_forward, .up_backward_data = k->up_backward_data,
+        .up_backward_weights = k->up_backward_weights,
         .norm_forward = k->norm_forward, .norm_backward = k->norm_backward, .pool_forward = k->pool_forward, .pool_backward = k->pool_backward,
         .head_forward = k->head_forward, .head_backward = k->head_backward, .add = k->add,
     };

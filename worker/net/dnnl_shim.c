@@ -151,7 +151,7 @@ static dnnl_primitive_desc_t describe_conv(enum shim_kind kind, const struct shi
     dnnl_primitive_desc_t description = NULL;
     if (make_descs(s, &d) && dnnl_primitive_attr_create(&attr) == dnnl_success &&
         dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user) == dnnl_success &&
-        describe(kind, s, &d, s->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, attr, &description) != dnnl_success)
+        describe(kind, s, &d, dnnl_convolution_direct, attr, &description) != dnnl_success)
         description = NULL;
     if (attr) dnnl_primitive_attr_destroy(attr);
     desc_drop(&d.in), desc_drop(&d.weights), desc_drop(&d.bias), desc_drop(&d.out);

@@ -9,14 +9,14 @@ enum shim_kind { SHIM_FORWARD, SHIM_BACKWARD_DATA, SHIM_BACKWARD_WEIGHTS };
    [out/B][in/B][9][B in][B out], or [B out][B in] when flipped. Padding 1 in front; behind, what the output needs. */
 struct shim_conv_shape {
     int block, in_channels, out_channels, in_rows, in_columns, out_rows, out_columns, stride;
-    bool bias, flipped, winograd;
+    bool bias, flipped;
 };
 struct shim_conv;
 
 bool shim_start(void);       /* makes the engine, once; false when there is none. Thread-safe. */
 int shim_block(void);        /* the block this machine's kernels like: 16 with AVX-512, 8 with AVX2; 0: none of them is fast */
 void shim_thread_start(void);/* one thread per call of a kernel: must run in each thread that makes or runs one */
-/* NULL when oneDNN has no such kernel (Winograd, mostly) or no memory. lanes: how many threads may run it at once. */
+/* Direct convolution. NULL when oneDNN has no such kernel or no memory. lanes: how many threads may run it at once. */
 struct shim_conv *shim_conv_new(enum shim_kind kind, const struct shim_conv_shape *s, int lanes);
 void shim_conv_free(struct shim_conv *c); /* NULL is fine */
 const char *shim_conv_name(const struct shim_conv *c); /* "jit:avx2"; never one with "ref" in a good build */

@@ -98,8 +98,11 @@ static void act(struct trainer *t, const struct step_action *actions, int count)
         t->gradient_k = k;
         profile_phase(network_profile(t->net), PROFILE_LOSS);
         lanes_run(t->lanes, t->batch, gradient_of_sample, t);
-        network_backward(t->net, t->batch, k);
     }
+    if (count == 2)
+        network_backward_both(t->net, t->batch);
+    else
+        network_backward(t->net, t->batch, 0);
     profile_phase(network_profile(t->net), PROFILE_OPTIMIZER);
     for (int k = 0; k < count; k++) {
         int o = actions[k].optimizer;
