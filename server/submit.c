@@ -28,13 +28,15 @@ void submission_free(struct submission *s)
     free(s);
 }
 
+enum { CHANNELS_ASSUMED = 1 /* as generators draw */, CLASSES_ASSUMED = 2 };
+
 /* 0 = too much for 63 bits, which the reader refuses. The server opens no archive: what only the data set knows is taken as one
    channel and two classes, so for such jobs this is the least. */
 static int64_t predict_bytes(const struct job_spec *spec)
 {
     struct job_memory memory = {0};
-    int classes = spec->dataset.source == DATASET_GENERATE ? spec->dataset.generate.classes : 2;
-    return job_memory_predict(spec, 1, classes, spec->training.threads, &memory) ? 0 : memory.total_bytes;
+    int classes = spec->dataset.source == DATASET_GENERATE ? spec->dataset.generate.classes : CLASSES_ASSUMED;
+    return job_memory_predict(spec, CHANNELS_ASSUMED, classes, spec->training.threads, &memory) ? 0 : memory.total_bytes;
 }
 
 /* ---- the texts of a job: one block, one text after the other ---- */
@@ -211,7 +213,9 @@ static enum err add_dry_run(const struct queue_job *job, struct buf *to)
     const struct {
         const char *key, *json;
     } texts[] = {{"spec", job->spec_json}, {"loss_resolved", job->loss_resolved_json}, {"warnings", job->warnings_json}};
-    enum err e = buf_printf(to, "{\"dry_run\":true,\"memory_bytes\":%lld,\"spec_hash\":\"%s\"", (long long)job->memory_bytes, job->spec_hash);
+    bool assumed = job->dataset || job->needs_data_path;
+    enum err e = buf_printf(to, "{\"dry_run\":true,\"memory_bytes\":%lld,\"spec_hash\":\"%s\",\"memory_assumes\":", (long long)job->memory_bytes, job->spec_hash);
+    if (!e) e = assumed ? buf_printf(to, "{\"channels\":%d,\"classes\":%d}", CHANNELS_ASSUMED, CLASSES_ASSUMED) : buf_text(to, "null");
     for (size_t i = 0; i < sizeof texts / sizeof *texts && !e; i++) {
         e = json_text_add_key(to, texts[i].key);
         if (!e) e = buf_text(to, texts[i].json);

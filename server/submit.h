@@ -29,6 +29,6 @@ void submission_check_memory(const struct submission *s, int64_t bytes_max, cons
 /* The same against the largest worker that is alive: `workers_json` is the queue's answer. Says nothing when there is none, or one that
    did not tell its memory. */
 void submission_check_workers(const struct submission *s, const char *workers_json, struct err_list *errors);
-/* The answer of ?dry_run=1: {dry_run, spec, spec_hash, loss_resolved, warnings, memory_bytes}, or {dry_run, jobs[]}. */
+/* The answer of ?dry_run=1: {dry_run, spec, spec_hash, loss_resolved, warnings, memory_bytes, memory_assumes}, or {dry_run, jobs[]}. */
 enum err submission_dry_run(const struct submission *s, struct buf *to) MUST_USE;
 #endif

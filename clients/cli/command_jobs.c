@@ -54,8 +54,12 @@ static void print_dry(const json_t *reply)
     char bytes[32];
     double memory = json_number_at(reply, "memory_bytes");
     render_bytes(memory, bytes, sizeof bytes);
-    printf("fine: would train with %s, about %s of memory, hash %.12s\n",
-           json_text_at(json_object_get(json_object_get(reply, "spec"), "loss"), "strategy"), bytes, json_text_at(reply, "spec_hash"));
+    const json_t *assumes = json_object_get(reply, "memory_assumes");
+    char assumed[80] = "";
+    if (json_is_object(assumes))
+        err_print(assumed, sizeof assumed, " (if it has %.0f channel and %.0f classes)", json_number_at(assumes, "channels"), json_number_at(assumes, "classes"));
+    printf("fine: would train with %s, about %s of memory%s, hash %.12s\n",
+           json_text_at(json_object_get(json_object_get(reply, "spec"), "loss"), "strategy"), bytes, assumed, json_text_at(reply, "spec_hash"));
     print_remarks(reply);
 }
 

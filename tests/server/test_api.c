@@ -351,6 +351,11 @@ void test_api_dry_run_resolves_and_stores_nothing(void)
     json_t *one = call_json(&c, 200, "POST", "/v1/jobs?dry_run=1", PLAY_JOB);
     CHECK_INT(json_integer_value(json_object_get(json_object_get(json_object_get(one, "spec"), "training"), "batch")), 4);
     CHECK(json_integer_value(json_object_get(one, "memory_bytes")) > 1000000);
+    CHECK(json_is_null(json_object_get(one, "memory_assumes")));
+    json_t *path = call_json(&c, 200, "POST", "/v1/jobs?dry_run=1", "{\"dataset\": {\"path\": \"cells\"}}"), *assumes = json_object_get(path, "memory_assumes");
+    CHECK_INT(json_integer_value(json_object_get(assumes, "channels")), 1);
+    CHECK_INT(json_integer_value(json_object_get(assumes, "classes")), 2);
+    json_decref(path);
     json_t *two = call_json(&c, 200, "POST", "/v1/jobs?dry_run=1", "[" PLAY_JOB ", " PLAY_JOB "]");
     CHECK_INT(json_array_size(json_object_get(two, "jobs")), 2);
     json_t *list = call_json(&c, 200, "GET", "/v1/jobs", NULL);
