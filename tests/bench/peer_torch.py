@@ -1,11 +1,26 @@
-# peer_torch: one training step of the benchmark networks xs and s in PyTorch, timed: the peer that bench_step is held against.
-"""usage: peer_torch.py NET THREADS MODE STEPS     NET: xs | s     MODE: eager | channels_last | compile
-Prints one line: torch version, mode, median images/s over STEPS steps after two warm-up steps, or 'unavailable: why'.
-The network and the loss are those of tests/bench/bench_step.c: U-Net, two 3x3 convolutions a level, stride-2 downs, instance norm,
-LeakyReLU 0.01, 2x2 transposed convolutions, no convolution bias, two softmax outputs, 0.5 batch Dice + 0.5 cross-entropy, Adam."""
-import statistics
+# peer_torch: the peer of bench_step: the same network, losses and steps in PyTorch, a few steps whenever it is told to.
+"""usage: peer_torch.py NET THREADS LOSSES MODE
+NET: xs | s     LOSSES: 1 | 2     MODE: eager | channels_last | jit | compile | compile_channels_last
+
+Network: U-Net, two 3x3 convolutions a level, stride-2 downs, instance norm, LeakyReLU 0.01 (in place), 2x2 transposed
+convolutions, no convolution bias, two softmax outputs. Loss: batch Dice and cross-entropy.
+  LOSSES 1: 0.5 Dice + 0.5 cross-entropy, one backward, one Adam.
+  LOSSES 2: one forward, a gradient of each loss (torch.autograd.grad, the graph kept for the second), an Adam for each.
+jit: torch.jit.trace of the network. compile: torch.compile (inductor, default mode) of network and losses in one.
+Adam is the fused one where this PyTorch has it for the CPU, else foreach. Gradients are set to None, not to zero.
+Input is made once and stays: reading and augmenting samples is not part of a step here (of ours it is).
+
+Says "ready VERSION, what runs" after a warm-up of three steps, or "unavailable: why" and ends with status 3. Then for each
+line N on stdin it does N steps and says "WALL CPU" in seconds; it ends with stdin."""
+import os
 import sys
 import time
+
+NETS = {"xs": ((16, 32, 64, 128, 256), 128, 16), "s": ((32, 64, 128, 256, 512), 256, 8)}
+WARM_UP = 3
+net, threads, losses, mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before the libraries wake up
+    os.environ[name] = str(threads)
 
 try:
     import torch
@@ -14,8 +29,6 @@ try:
 except ImportError as missing:
     print("unavailable:", missing)
     sys.exit(3)
-
-NETS = {"xs": ((16, 32, 64, 128, 256), 128, 16), "s": ((32, 64, 128, 256, 512), 256, 8)}
 
 
 def conv(cin, cout, stride=1):
@@ -39,46 +52,78 @@ class UNet(nn.Module):
         for block in self.down:
             x = block(x)
             skips.append(x)
-        skips.pop()
+        deepest = skips.pop()
+        x = deepest
         for up, block in zip(self.up, self.join):
-            x = block(torch.cat([up(x), skips.pop()], 1))
+            x = block(torch.cat([skips.pop(), up(x)], 1))
         return self.head(x)
 
 
-def loss_of(logits, labels):
+def losses_of(logits, labels, onehot):
     p = F.softmax(logits, 1)
-    y = F.one_hot(labels, 2).permute(0, 3, 1, 2).to(p.dtype)
-    both, total = (p * y).sum((0, 2, 3)), (p + y).sum((0, 2, 3))
+    both, total = (p * onehot).sum((0, 2, 3)), (p + onehot).sum((0, 2, 3))
     dice = 1 - ((2 * both + 1e-5) / (total + 1e-5)).mean()
-    return 0.5 * dice + 0.5 * F.cross_entropy(logits, labels)
+    return dice, F.cross_entropy(logits, labels)
 
 
-def main(net, threads, mode, steps):
+def adam(parameters, lr):
+    try:
+        return torch.optim.Adam(parameters, lr, fused=True), "fused Adam"
+    except (TypeError, RuntimeError, ValueError):
+        return torch.optim.Adam(parameters, lr, foreach=True), "foreach Adam"
+
+
+def prepare():
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     widths, size, batch = NETS[net]
     model, x, y = UNet(widths), torch.randn(batch, 1, size, size), (torch.rand(batch, size, size) > 0.8).long()
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-    if mode == "channels_last":
-        model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
-    run = torch.compile(model) if mode == "compile" else model
+    onehot = F.one_hot(y, 2).permute(0, 3, 1, 2).float().contiguous()
+    if mode.endswith("channels_last"):
+        form = {"memory_format": torch.channels_last}
+        model, x, onehot = model.to(**form), x.contiguous(**form), onehot.contiguous(**form)
+    parameters = list(model.parameters())
+    first, what = adam(parameters, 1e-3)
+    second = adam(parameters, 1e-3)[0] if losses == 2 else None
+    run = torch.jit.trace(model, x) if mode == "jit" else model
 
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        loss_of(run(x), y).backward()
-        optimizer.step()
+    def look():
+        return losses_of(run(x), y, onehot)
 
-    times = []
-    for k in range(steps + 2):
-        start = time.perf_counter()
+    if mode.startswith("compile"):
+        if not hasattr(torch, "compile"):
+            raise RuntimeError("this PyTorch has no torch.compile")
+        look = torch.compile(look)
+
+    def one():
+        first.zero_grad(set_to_none=True)
+        dice, ce = look()
+        (0.5 * dice + 0.5 * ce).backward()
+        first.step()
+
+    def two():
+        dice, ce = look()
+        gradients = torch.autograd.grad(dice, parameters, retain_graph=True), torch.autograd.grad(ce, parameters)
+        for optimizer, gradient in zip((first, second), gradients):
+            for p, g in zip(parameters, gradient):
+                p.grad = g
+            optimizer.step()
+
+    step = two if losses == 2 else one
+    for _ in range(WARM_UP):
         step()
-        if k >= 2:
-            times.append(time.perf_counter() - start)
-    print("torch %s %s %.3f" % (torch.__version__, mode, batch / statistics.median(times)), flush=True)
+    return step, "%s, %s, %s" % (torch.__version__, torch.backends.cpu.get_cpu_capability() if hasattr(torch.backends, "cpu") and hasattr(
+        torch.backends.cpu, "get_cpu_capability") else "?", what)
 
 
 try:
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    step, text = prepare()
 except Exception as error:  # torch.compile without a compiler, torch 1.13 without torch.compile
-    print("unavailable:", str(error).splitlines()[0][:120])
+    print("unavailable:", (str(error).splitlines() or [repr(error)])[0][:160])
     sys.exit(3)
+print("ready", text, flush=True)
+for line in sys.stdin:
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(int(line)):
+        step()
+    print("%.6f %.6f" % (time.perf_counter() - wall, time.process_time() - cpu), flush=True)

@@ -298,7 +298,7 @@ static enum err summarise(struct trainer *t, struct err_note *note)
 
 enum err trainer_run(struct trainer *t, struct err_note *note)
 {
-    t->clock.started = t->clock.last_checkpoint = t->clock.last_flush = trainer_now_s();
+    t->clock.started = t->clock.last_checkpoint = trainer_now_s(); /* nothing is flushed yet: the first step is told at once */
     profile_phase(network_profile(t->net), PROFILE_BOOKKEEPING);
     while (t->epoch < t->spec->training.epochs && !t->result.stopped) {
         enum err e = one_epoch(t, note);

@@ -1,0 +1,85 @@
+# results.awk: from the lines of training.sh to tables. In: net, threads, losses, heat|final, then a line of bench_turns.
+function median(key,   i, j, n, v, x) { # of turn[key, 1..turns[key]]; insertion sort: a few numbers
+    n = turns[key]
+    for (i = 1; i <= n; i++) {
+        x = turn[key, i]
+        for (j = i - 1; j >= 1 && v[j] > x; j--) v[j + 1] = v[j]
+        v[j + 1] = x
+    }
+    return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+}
+function rate(cell, who,   m) { m = median(cell SUBSEP who); return m > 0 ? batch[net_of[cell]] / m : 0 }
+function trim(text) { gsub(/^ +| +$/, "", text); return text }
+function flush_cell(cell,   w, i, ours, text) {
+    ours = rate(cell, "ours")
+    text = sprintf("| %s | %s | %s | %.2f", net_of[cell], threads_of[cell], losses_of[cell], ours)
+    for (i = 1; i <= peers; i++) {
+        w = final_of[cell, peer[i]]
+        if (w == "") { text = text " | - | -"; continue }
+        text = text sprintf(" | %.2f (%s) | **%.2f**", rate(cell, w), substr(w, index(w, ":") + 1), rate(cell, w) > 0 ? ours / rate(cell, w) : 0)
+    }
+    print text " |"
+}
+BEGIN { FS = "\t"; batch["xs"] = 16; batch["s"] = 8 }
+{ cell = $1 SUBSEP $2 SUBSEP $3 SUBSEP $4; net_of[cell] = $1; threads_of[cell] = $2; losses_of[cell] = $3 }
+$4 == "final" && !(cell in seen) { seen[cell]; cells[++count] = cell }
+{ who = $6; version = substr(who, 1, index(who, ":") - 1) }
+version != "" && !(version in known) { known[version]; peer[++peers] = version }
+$5 == "turn" { turn[cell, who, ++turns[cell SUBSEP who]] = $8; cpu[cell, who] += $9 }
+$5 == "turn" && $4 == "final" && version != "" { final_of[cell, version] = who }
+$5 == "ready" && $4 == "final" { says[who] = $7 }
+$5 == "missing" { missing[$1 ", " $2 " threads" ($4 == "heat" ? "" : ", " $3 " losses") ": " who ": " $7] }
+$5 == "profile" && who == "ours" && $2 == 1 && $3 == 1 && match($7, /^  [a-z+ ]+  +-?[0-9.]+ +-?[0-9.]+ %/) {
+    split(substr($7, 3), word, /  +/)
+    kind = trim(word[1])
+    if (!(($1, kind) in ours_ms)) kinds[$1, ++kind_count[$1]] = kind
+    ours_ms[$1, kind] = word[2]
+}
+$5 == "profile" && who == "limit" { # KEY VALUE..., tab between
+    if ($7 == "kind") limit_ms[$1, $8] = $9
+    else if ($7 == "layer") layers[$1, ++layer_count[$1]] = "| " $8 " | " $9 " | " $10 " | " $11 " |"
+    else limit[$1, $7] = $8
+}
+END {
+    print "## Training steps, images a second (medians of turns, interleaved in one run)\n"
+    for (who in says) notes[++n] = who ": " says[who]
+    for (i = 2; i <= n; i++) { x = notes[i]; for (j = i - 1; j >= 1 && notes[j] > x; j--) notes[j + 1] = notes[j]; notes[j + 1] = x }
+    for (i = 1; i <= n; i++) print "- " notes[i]
+    print "\nxs: batch 16 of 128 x 128; s: batch 8 of 256 x 256. Losses 1: 0.5 Dice + 0.5 cross-entropy, one Adam; 2: a gradient and an Adam each."
+    print "Of each PyTorch the mode that was fastest in a heat before. Ours reads and augments its samples and keeps its metrics; the peer's input stays.\n"
+    head = "| net | threads | losses | ours"; line = "|---|---|---|---"
+    for (i = 1; i <= peers; i++) { head = head " | " peer[i] " | ratio"; line = line "|---|---" }
+    print head " |"; print line "|"
+    for (c = 1; c <= count; c++) flush_cell(cells[c])
+    print ""
+    for (c = 1; c <= count; c++) {
+        cell = cells[c]; net = net_of[cell]; t = threads_of[cell]; l = losses_of[cell]
+        one = net SUBSEP "1" SUBSEP l SUBSEP "final"; single = net SUBSEP t SUBSEP "1" SUBSEP "final"
+        if (t == 2 && (one in seen)) printf "- %s, %s losses: two threads are %.2f times one\n", net, l, rate(cell, "ours") / rate(one, "ours")
+        if (l == 2 && (single in seen)) printf "- %s, %s threads: a two-loss step costs %.2f times a one-loss step\n", net, t, rate(single, "ours") / rate(cell, "ours")
+    }
+    for (m in missing) print "- not measured: " m
+    for (c = 1; c <= count; c++) {
+        cell = cells[c]; net = net_of[cell]
+        if (threads_of[cell] != 1 || losses_of[cell] != 1) continue
+        wall = 1e3 * median(cell SUBSEP "ours") / batch[net]
+        printf "\n### %s, one thread, one loss: %.2f ms an image\n\n", net, wall
+        if ((net, "total") in limit) {
+            printf "FMA peak of a core %.1f GFLOP/s; a step is %.2f GFLOP an image: %.1f GFLOP/s, **%.0f %% of peak** (Winograd saves multiplications, so more than 100 %% is possible).\n", \
+                limit[net, "peak"], limit[net, "gflop"], limit[net, "gflop"] / wall * 1e3, 100 * limit[net, "gflop"] / wall * 1e3 / limit[net, "peak"]
+            printf "The machine's limit, measured in the same run, is %.2f ms an image: ours is at **%.0f %% of the limit**.\n\n", limit[net, "total"], 100 * limit[net, "total"] / wall
+        } else print "The machine's limit was not measured.\n"
+        print "| kind of op | ours, ms/image | share | limit, ms/image | of the limit |"; print "|---|---|---|---|---|"
+        for (k = 1; k <= kind_count[net]; k++) {
+            kind = kinds[net, k]
+            if (kind == "all" || ours_ms[net, kind] + 0 < 0.0005) continue
+            has = ((net, kind) in limit_ms)
+            printf "| %s | %.3f | %.1f %% | %s | %s |\n", kind, ours_ms[net, kind], 100 * ours_ms[net, kind] / ours_ms[net, "all"], \
+                has ? sprintf("%.3f", limit_ms[net, kind]) : "-", has ? sprintf("%.0f %%", 100 * limit_ms[net, kind] / ours_ms[net, kind]) : "-"
+        }
+        if (!layer_count[net]) continue
+        print "\nBest primitive of each layer alone in a loop: ms/image, GFLOP/s, algorithm and samples a call\n"
+        print "| layer | forward | backward data | backward weights |"; print "|---|---|---|---|"
+        for (i = 1; i <= layer_count[net]; i++) print layers[net, i]
+    }
+}
