@@ -80,6 +80,25 @@ void test_profile_counts_each_sample_of_each_layer_once(void)
     network_free(net);
 }
 
+void test_profile_counts_both_gradients_of_a_sample_backward_and_the_sample_forward(void)
+{
+    struct network_config c = config_tiny();
+    struct network *net;
+    struct err_note note;
+    struct profile_layer layer;
+    static float image[5][2 * 8 * 12];
+    const float *images[5] = {image[0], image[1], image[2], image[3], image[4]};
+    c.gradients = 2;
+    CHECK_INT(network_new(&c, &net, &note), OK);
+    CHECK_INT(network_profile_on(net, &note), OK);
+    network_init(net, 3);
+    for (int i = 0; i < 2; i++) network_forward(net, 5, images), network_backward_both(net, 5);
+    CHECK(network_profile_layer(net, 3, &layer));
+    for (int k = 0; k < PROFILE_LAYER_KINDS; k++)
+        CHECK_INT(profile_sum_of_node(network_profile(net), layer.kinds[k], layer.node).samples, k ? 20 : 10);
+    network_free(net);
+}
+
 void test_profile_changes_no_bit_and_is_absent_unless_asked_for(void)
 {
     struct network *plain = new_tiny(2, false), *profiled = new_tiny(2, true);
