@@ -9,6 +9,7 @@ struct queue_job {
     const char *name, *project, *strategy; /* strategy word: filter of the list */
     const char *tags_json;                 /* ["a","b"] */
     const char *dataset;                   /* registered name; NULL for a path or a generator */
+    const char *dataset_json;              /* as in the spec: a name, a path or a generator */
     bool needs_data_path;                  /* only workers started with a --data-root may claim it */
     const char *spec_json;                 /* resolved */
     const char *loss_resolved_json;        /* may be NULL */

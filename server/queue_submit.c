@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "schema/base/clock.h"
+#include "server/job_view.h"
 #include "server/must.h"
 #include "server/queue_rules.h"
 #include "server/store_datasets.h"
@@ -71,7 +72,22 @@ static enum err find_dataset(struct submit *s, struct store_db *db, size_t i)
     return ERR_SPEC;
 }
 
-static enum err insert(struct submit *s, struct store_db *db, size_t i, int64_t now_ms)
+/* The answer is made of what was inserted: to read it back cost as much as to write it. */
+static enum err view_new(struct submit *s, size_t i, const struct job_row *job, const struct worker_tally *tally, int64_t now_ms)
+{
+    struct queue_reply *r = &s->call.reply;
+    const struct queue_job *spec = &s->jobs[i];
+    struct job_view v;
+    memcpy(r->id, job->id, sizeof r->id);
+    r->version = job->version;
+    job_view_of_new(&v, spec, job->id, job->version, now_ms);
+    job_view_waits(&v, tally, spec->needs_data_path, spec->memory_bytes, STORE_ABSENT);
+    enum err e = i ? buf_text(&s->call.body, ",") : OK;
+    if (!e) e = job_view_print(&v, &s->call.body);
+    return e ? e : buf_text(&s->call.body, ",\"latest\":{}}");
+}
+
+static enum err insert(struct submit *s, struct store_db *db, size_t i, const struct worker_tally *tally, int64_t now_ms)
 {
     struct job_row job = {0}; /* as much of it as its first event and its view need */
     const struct queue_job *spec = &s->jobs[i];
@@ -84,8 +100,7 @@ static enum err insert(struct submit *s, struct store_db *db, size_t i, int64_t 
     if (!e) e = store_job_set_version(db, job.number, job.version);
     if (e) return e;
     store_event_claimable(db);
-    if (i) e = buf_text(&s->call.body, ",");
-    return e ? e : queue_job_view(&s->call, db, &job, false);
+    return view_new(s, i, &job, tally, now_ms);
 }
 
 static enum err keep_key(struct submit *s, struct store_db *db, int64_t now_ms)
@@ -99,6 +114,7 @@ static enum err submit_rule(struct queue_call *c, struct store_db *db)
 {
     struct submit *s = (struct submit *)c;
     struct idempotency_row row;
+    struct worker_tally tally;
     int64_t now_ms = clock_wall_ms();
     enum err e = s->key && !s->dry_run ? store_key_find(db, s->token_id, s->key, &row) : ERR_NOT_FOUND;
     if (e == OK) return replay(s, db, &row);
@@ -106,8 +122,9 @@ static enum err submit_rule(struct queue_call *c, struct store_db *db)
     e = OK;
     for (size_t i = 0; i < s->count && !e; i++) e = find_dataset(s, db, i);
     if (e || s->dry_run) return e;
-    if (s->is_array) e = buf_text(&c->body, "[");
-    for (size_t i = 0; i < s->count && !e; i++) e = insert(s, db, i, now_ms);
+    e = queue_tally(c->queue, db, &tally);
+    if (!e && s->is_array) e = buf_text(&c->body, "[");
+    for (size_t i = 0; i < s->count && !e; i++) e = insert(s, db, i, &tally, now_ms);
     if (!e) e = keep_key(s, db, now_ms);
     return e || !s->is_array ? e : buf_text(&c->body, "]");
 }
@@ -120,6 +137,7 @@ struct queue_job queue_keep_job(struct queue_call *c, const struct queue_job *j)
     copy.strategy = queue_keep_or(c, j->strategy, "");
     copy.tags_json = queue_keep_or(c, j->tags_json, "[]");
     copy.dataset = queue_keep(c, j->dataset);
+    copy.dataset_json = queue_keep(c, j->dataset_json);
     copy.spec_json = queue_keep_or(c, j->spec_json, "{}");
     copy.loss_resolved_json = queue_keep(c, j->loss_resolved_json);
     copy.warnings_json = queue_keep(c, j->warnings_json);

@@ -1,9 +1,10 @@
 /* store_views: the statements that answer readers. */
 #include "server/store_views.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include "server/json_add.h"
+#include "server/job_view.h"
 #include "server/store_db.h"
 #include "server/store_logs.h"
 #include "server/store_metrics.h"
@@ -23,37 +24,59 @@ enum err store_add_rows(struct sqlite3_stmt *st, struct buf *to)
     return e ? e : end;
 }
 
-/* ?1 number, ?2 workers alive, ?3 of them with data paths, ?4 the most memory one of them has (0: not known). */
-#define WAITING_CODE \
-    " CASE WHEN ?2 = 0 THEN 'no_worker'" \
-    " WHEN (j.needs_data_path AND ?3 = 0) OR (?4 > 0 AND j.memory_bytes > ?4) THEN 'requirements' ELSE 'no_worker' END"
-#define WAITING_MESSAGE \
-    " CASE WHEN ?2 = 0 THEN '0 workers alive: start one with tandem-worker'" \
-    " WHEN j.needs_data_path AND ?3 = 0 THEN 'no worker alive was started with a --data-root'" \
-    " WHEN ?4 > 0 AND j.memory_bytes > ?4 THEN 'no worker alive has the ' || (j.memory_bytes >> 20) || ' MiB that it will take'" \
-    " ELSE ?2 || ' workers alive, none free yet' END"
-#define REASON(position) \
-    " 'reason', CASE j.state WHEN 'queued' THEN json_object('code'," WAITING_CODE ", 'message'," WAITING_MESSAGE ", 'position', " position ")" \
-    " WHEN 'pending' THEN json_object('code', j.reason, 'message', CASE j.reason WHEN 'backoff' THEN" \
-    "  'tried again after a pause of ' || (j.backoff_ms / 1000) || ' s' ELSE '' END, 'position', NULL) END,"
 /* Two ranges of the index, each cut: never a walk through a long queue. */
 #define POSITION \
-    "1 + (SELECT count(*) FROM (SELECT 1 FROM job q WHERE q.state = 'queued' AND q.priority > j.priority LIMIT ?5))" \
-    " + (SELECT count(*) FROM (SELECT 1 FROM job q WHERE q.state = 'queued' AND q.priority = j.priority AND q.number < j.number LIMIT ?5))"
-#define BOOLEAN(column) "json(CASE " column " WHEN 1 THEN 'true' ELSE 'false' END)"
+    "CASE j.state WHEN 'queued' THEN" \
+    " 1 + (SELECT count(*) FROM (SELECT 1 FROM job q WHERE q.state = 'queued' AND q.priority > j.priority LIMIT ?2))" \
+    " + (SELECT count(*) FROM (SELECT 1 FROM job q WHERE q.state = 'queued' AND q.priority = j.priority AND q.number < j.number LIMIT ?2)) END"
 #define HEAD(position) \
-    "SELECT json_object('id', j.id, 'name', j.name, 'project', j.project, 'sweep', (SELECT s.id FROM sweep s WHERE s.number = j.sweep), 'strategy', j.strategy," \
-    " 'dataset', CASE WHEN d.number IS NULL THEN json(json_extract(t.spec, '$.dataset')) ELSE d.name END," \
-    " 'state', j.state," REASON(position) \
-    " 'phase', nullif(j.phase, ''), 'intent', nullif(j.intent, ''), 'priority', j.priority, 'attempt', j.attempt," \
-    " 'max_attempts', j.max_attempts, 'losses', j.losses, 'nondeterministic', " BOOLEAN("j.nondeterministic") "," \
-    " 'spec_hash', j.spec_hash, 'version', j.version, 'created_at_ms', j.created_at_ms, 'started_at_ms', j.started_at_ms," \
-    " 'finished_at_ms', j.finished_at_ms," \
-    " 'progress', json_object('epoch', j.epoch, 'epochs', j.epochs, 'step', j.step, 'eta_s', j.eta_s)," \
-    " 'failure', CASE WHEN j.failure_class <> '' THEN json_object('class', j.failure_class, 'message', j.failure_message) END)," \
-    " j.tags, t.result"
+    "SELECT j.id, j.name, j.project, (SELECT s.id FROM sweep s WHERE s.number = j.sweep), j.strategy," \
+    " CASE WHEN d.number IS NULL THEN json_extract(t.spec, '$.dataset') ELSE json_quote(d.name) END, j.state, j.reason, j.backoff_ms," \
+    " j.needs_data_path, j.memory_bytes, " position ", j.phase, j.intent, j.priority, j.attempt, j.max_attempts, j.losses, j.nondeterministic," \
+    " j.spec_hash, j.version, j.created_at_ms, j.started_at_ms, j.finished_at_ms, j.epoch, j.epochs, j.step, j.eta_s," \
+    " j.failure_class, j.failure_message, j.tags, t.result"
 #define TEXTS ", t.spec, t.loss_resolved, t.kernels, coalesce(t.warnings, '[]')"
 #define FROM " FROM job j JOIN job_text t ON t.job = j.number LEFT JOIN dataset d ON d.number = j.dataset WHERE j.number = ?1"
+
+static int64_t maybe(sqlite3_stmt *st, int column)
+{
+    return store_is_null(st, column) ? STORE_ABSENT : store_int(st, column);
+}
+
+/* Columns reason .. position: why it waits. */
+static void read_waiting(sqlite3_stmt *st, int c, const struct worker_tally *tally, struct job_view *v)
+{
+    if (!strcmp(v->state, "queued")) job_view_waits(v, tally, store_int(st, c + 2) != 0, store_int(st, c + 3), maybe(st, c + 4));
+    if (strcmp(v->state, "pending")) return;
+    v->reason.code = store_text(st, c);
+    v->reason.position = STORE_ABSENT;
+    if (!strcmp(v->reason.code, "backoff"))
+        err_print(v->reason.message, sizeof v->reason.message, "tried again after a pause of %lld s", (long long)(store_int(st, c + 1) / 1000));
+}
+
+/* The texts live as long as the row. */
+static void read_view(sqlite3_stmt *st, const struct worker_tally *tally, struct job_view *v)
+{
+    const char **const words[] = {&v->id, &v->name, &v->project, &v->sweep, &v->strategy, &v->dataset_json, &v->state};
+    int64_t *const numbers[] = {&v->priority, &v->attempt, &v->max_attempts, &v->losses};
+    int64_t *const more[] = {&v->version, &v->created_at_ms, &v->started_at_ms, &v->finished_at_ms, &v->progress.epoch, &v->progress.epochs, &v->progress.step};
+    const char **const texts[] = {&v->failure.class, &v->failure.message, &v->tags_json, &v->result_json, &v->spec_json, &v->loss_resolved_json, &v->kernels_json, &v->warnings_json};
+    int c = 0, columns = sqlite3_column_count(st);
+    memset(v, 0, sizeof *v);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) *words[i] = store_text(st, c++);
+    read_waiting(st, c, tally, v);
+    c += 5;
+    v->phase = store_text(st, c++);
+    v->intent = store_text(st, c++);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) *numbers[i] = store_int(st, c++);
+    v->nondeterministic = store_int(st, c++) != 0;
+    v->spec_hash = store_text(st, c++);
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) *more[i] = maybe(st, c++);
+    v->progress.eta_s = store_double(st, c++);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && c < columns; i++) *texts[i] = store_text(st, c++);
+    v->has_texts = v->warnings_json != NULL;
+    assert(c == columns);
+}
 
 static enum err add_log_tail(struct store_db *db, int64_t number, struct buf *to)
 {
@@ -62,40 +85,23 @@ static enum err add_log_tail(struct store_db *db, int64_t number, struct buf *to
     return e ? e : buf_text(to, "]");
 }
 
-/* Texts that are JSON already go in as they are: to have SQLite read them again doubled the price of a submit. */
-static enum err add_texts(sqlite3_stmt *st, struct buf *to)
+enum err store_job_view(struct store_db *db, int64_t number, enum job_view_kind kind, const struct worker_tally *tally, struct buf *to)
 {
-    static const char *const names[] = {NULL, "tags", "result", "spec", "loss_resolved", "kernels", "warnings"};
-    enum err e = OK;
-    for (int i = 1; i < sqlite3_column_count(st) && names[i] && !e; i++) {
-        const char *text = store_text(st, i);
-        e = buf_printf(to, ",\"%s\":", names[i]);
-        if (!e) e = buf_text(to, *text ? text : "null");
-    }
-    return e;
-}
-
-enum err store_job_view(struct store_db *db, int64_t number, enum job_view view, const struct worker_tally *tally, struct buf *to)
-{
-    static const char *const sql[] = { /* the first two bind ?5, too: one list of parameters for all */
-        [VIEW_SUMMARY] = HEAD("nullif(?5, ?5)") FROM,
-        [VIEW_SUBMITTED] = HEAD("nullif(?5, ?5)") TEXTS FROM,
-        [VIEW_FULL] = HEAD(POSITION) TEXTS FROM,
-    };
+    static const char summary[] = HEAD("NULL") FROM, submitted[] = HEAD("NULL") TEXTS FROM, full[] = HEAD(POSITION) TEXTS FROM;
+    struct job_view v;
     sqlite3_stmt *st;
-    enum err e = store_first(db, sql[view], &st, "iiiii", number, tally->alive, tally->alive_with_paths, tally->largest_memory_bytes,
-                             (int64_t)POSITION_MAX);
+    enum err e = kind == VIEW_FULL ? store_first(db, full, &st, "ii", number, (int64_t)POSITION_MAX)
+                                   : store_first(db, kind == VIEW_SUMMARY ? summary : submitted, &st, "i", number);
     if (e) return e;
-    const char *head = store_text(st, 0);
-    bool failed = strstr(head, "\"state\":\"failed\"") != NULL;
-    e = buf_add(to, head, strlen(head) - 1); /* without the last brace */
-    if (!e) e = add_texts(st, to);
+    read_view(st, tally, &v);
+    bool failed = !strcmp(v.state, "failed");
+    e = job_view_print(&v, to);
     enum err end = store_end(st);
     if (!e) e = end;
     if (!e) e = buf_text(to, ",\"latest\":{");
     if (!e) e = store_metric_latest(db, number, to);
     if (!e) e = buf_text(to, "}");
-    if (!e && view == VIEW_FULL && failed) e = add_log_tail(db, number, to);
+    if (!e && kind == VIEW_FULL && failed) e = add_log_tail(db, number, to);
     return e ? e : buf_text(to, "}");
 }
 

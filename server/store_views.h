@@ -8,12 +8,12 @@ struct sqlite3_stmt;
 /* Appends the first column of every row, with commas between, and ends the statement. */
 enum err store_add_rows(struct sqlite3_stmt *st, struct buf *to) MUST_USE;
 
-enum job_view {
+enum job_view_kind {
     VIEW_SUMMARY,   /* for lists: without the long texts and the place in the queue */
     VIEW_SUBMITTED, /* with the long texts */
     VIEW_FULL,      /* with the place in the queue and, of a failed job, the end of its log, too */
 };
-enum err store_job_view(struct store_db *db, int64_t number, enum job_view view, const struct worker_tally *tally, struct buf *to) MUST_USE;
+enum err store_job_view(struct store_db *db, int64_t number, enum job_view_kind kind, const struct worker_tally *tally, struct buf *to) MUST_USE;
 
 struct job_filter {
     const char *state, *states_json;                     /* one word, or ["queued", "running"]; both NULL = all */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "schema/base/buf.h"
 #include "schema/base/json_text.h"
+#include "schema/job/dataset_json.h"
 #include "schema/job/job_memory.h"
 #include "schema/job/job_spec_json.h"
 #include "schema/job/loss_spec_json.h"
@@ -40,7 +41,7 @@ static int64_t predict_bytes(const struct job_spec *spec)
 }
 
 /* ---- the texts of a job: one block, one text after the other ---- */
-enum text { TEXT_NAME, TEXT_PROJECT, TEXT_DATASET, TEXT_TAGS, TEXT_SPEC, TEXT_LOSS, TEXT_WARNINGS, TEXT_COUNT };
+enum text { TEXT_NAME, TEXT_PROJECT, TEXT_DATASET, TEXT_DATASET_JSON, TEXT_TAGS, TEXT_SPEC, TEXT_LOSS, TEXT_WARNINGS, TEXT_COUNT };
 
 static enum err print_text(enum text which, const struct job_spec *spec, const struct err_list *warnings, struct buf *to)
 {
@@ -48,6 +49,7 @@ static enum err print_text(enum text which, const struct job_spec *spec, const s
     case TEXT_NAME: return buf_text(to, spec->name);
     case TEXT_PROJECT: return buf_text(to, spec->project);
     case TEXT_DATASET: return buf_text(to, spec->dataset.name);
+    case TEXT_DATASET_JSON: return dataset_spec_print(&spec->dataset, to);
     case TEXT_TAGS: return job_tags_print(spec, to);
     case TEXT_SPEC: return job_spec_print(spec, to);
     case TEXT_LOSS: return loss_resolved_print(spec, to);
@@ -84,6 +86,7 @@ static enum err job_of_spec(const struct job_spec *spec, const struct err_list *
         .project = texts[TEXT_PROJECT],
         .strategy = loss_strategy_word(spec->loss.strategy),
         .dataset = spec->dataset.source == DATASET_REGISTERED ? texts[TEXT_DATASET] : NULL,
+        .dataset_json = texts[TEXT_DATASET_JSON],
         .tags_json = texts[TEXT_TAGS],
         .spec_json = texts[TEXT_SPEC],
         .loss_resolved_json = texts[TEXT_LOSS],

@@ -81,7 +81,7 @@ long long answer_int(const struct answer *a, const char *path)
 void shop_submit(struct shop *s, const char *key, char id[UUID_TEXT])
 {
     struct queue_job job = {.name = "a job", .project = "default", .strategy = "constant", .tags_json = "[\"t\"]", .epochs = 3,
-                            .spec_json = "{\"name\":\"a job\",\"dataset\":{\"path\":\"x\"},\"seed\":1}", .max_attempts = 3};
+                            .dataset_json = "{\"path\":\"x\"}", .spec_json = "{\"name\":\"a job\",\"dataset\":{\"path\":\"x\"},\"seed\":1}", .max_attempts = 3};
     struct queue_submit args = {.jobs = &job, .count = 1, .idempotency_key = key, .body_sha256 = "body", .token_id = "local"};
     struct answer a;
     snprintf(job.spec_hash, sizeof job.spec_hash, "hash");

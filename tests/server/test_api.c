@@ -303,6 +303,45 @@ void test_api_body_that_would_swell_is_refused_before_it_does(void)
     CHECK_INT(daemon_stop(&d), 0);
 }
 
+/* ---- the two places that a job's view comes from ----------------------------------------------------------------------------- */
+static const char *const shapes[] = {
+    PLAY_JOB, "{\"dataset\": \"drawn\", \"name\": \"\\u00e4 \\\"b\\\"\", \"tags\": [\"x\", \"y\"], \"project\": \"p\", \"priority\": -3, \"max_attempts\": 7, \"timeout_s\": 60}",
+    "{\"dataset\": {\"path\": \"cells/a\"}, \"loss\": {\"strategy\": \"separate_optimizers\", \"optimizers\": {}}, \"training\": {\"epochs\": 2}}",
+    "{\"dataset\": {\"generate\": {\"classes\": 3}}, \"loss\": {\"strategy\": \"scheduled\", \"alpha\": {\"schedule\": \"linear\", \"start\": 1, \"end\": 0}}}"};
+
+static void same_when_read_back(struct client *c, const char *body)
+{
+    char path[128];
+    json_t *told = call_json(c, 201, "POST", "/v1/jobs", body);
+    snprintf(path, sizeof path, "/v1/jobs/%s", json_string_value(json_object_get(told, "id")));
+    json_t *read = call_json(c, 200, "GET", path, NULL);
+    CHECK(json_integer_value(json_object_get(json_object_get(read, "reason"), "position")) >= 1); /* which a submit does not count */
+    json_object_set_new(json_object_get(read, "reason"), "position", json_null());
+    char *left = json_dumps(told, JSON_INDENT(1)), *right = json_dumps(read, JSON_INDENT(1));
+    CHECK_TEXT(left, right);
+    free(left);
+    free(right);
+    json_decref(told);
+    json_decref(read);
+}
+
+/* The reply to a submit is made of what was inserted, that to a GET of what is read: key by key, in the same order, the same. */
+void test_api_submit_tells_what_reading_the_job_tells(void)
+{
+    struct daemon_run d;
+    struct client c;
+    char worker[64];
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    json_decref(call_json(&c, 201, "PUT", "/v1/datasets/drawn", "{\"generate\": {\"images\": 8}}"));
+    for (int with_worker = 0; with_worker < 2; with_worker++) {
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) same_when_read_back(&c, shapes[i]);
+        play_register(&c, "node", worker);
+    }
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
+
 /* ---- idempotency, arrays, dry run, list ------------------------------------------------------------------------------------ */
 static json_t *submit_with_key(struct client *c, int status, const char *key, const char *body)
 {

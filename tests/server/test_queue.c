@@ -76,8 +76,8 @@ void test_queue_array_is_all_or_nothing_and_names_the_nearest_dataset(void)
     CHECK_INT(ASK(a, queue_dataset_put(s.q, &set, answer_done, &a)), OK);
     CHECK(a.reply.existed);
     answer_free(&a);
-    struct queue_job jobs[3] = {{.spec_json = "{}", .dataset = "isbi2012", .max_attempts = 1}, {.spec_json = "{}", .dataset = "isbi2102", .max_attempts = 1},
-                                {.spec_json = "{}", .dataset = "isbi2012", .max_attempts = 1}};
+    struct queue_job jobs[3] = {{.spec_json = "{}", .dataset = "isbi2012", .dataset_json = "\"isbi2012\"", .max_attempts = 1}, {.spec_json = "{}", .dataset = "isbi2102", .max_attempts = 1},
+                                {.spec_json = "{}", .dataset = "isbi2012", .dataset_json = "\"isbi2012\"", .max_attempts = 1}};
     struct queue_submit args = {.jobs = jobs, .count = 3, .is_array = true};
     CHECK_INT(ASK(a, queue_submit(s.q, &args, answer_done, &a)), ERR_SPEC);
     CHECK_INT(a.reply.note.code, ERR_DATASET_UNKNOWN);
@@ -87,7 +87,7 @@ void test_queue_array_is_all_or_nothing_and_names_the_nearest_dataset(void)
     CHECK_INT(ASK(a, queue_list(s.q, &(struct queue_list){.limit = 10}, answer_done, &a)), OK);
     CHECK_INT(json_array_size(json_object_get(a.json, "jobs")), 0);
     answer_free(&a);
-    jobs[1].dataset = "isbi2012";
+    jobs[1] = jobs[0];
     CHECK_INT(ASK(a, queue_submit(s.q, &args, answer_done, &a)), OK);
     CHECK_INT(json_array_size(a.json), 3);
     CHECK_TEXT(answer_text(&a, "2.dataset"), "isbi2012");
