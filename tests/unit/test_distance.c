@@ -65,13 +65,14 @@ void test_distance_transform_keeps_spacings(void)
 
 void test_distance_transform_of_one_far_corner_is_exact(void)
 {
-    /* 3000 columns: squares beyond 2^24, where a float would round */
-    struct grid g = {2, {3, 3000}, {1, 1}};
-    uint8_t *in_set = calloc(9000, 1);
-    double *squared = malloc(9000 * sizeof *squared);
+    /* 5000 in a line: odd squares beyond 2^24, where a float would round */
+    uint8_t *in_set = calloc(15000, 1);
+    double *squared = malloc(15000 * sizeof *squared);
     in_set[0] = 1;
-    CHECK_INT(distance_squared(&g, in_set, squared, NULL), 0);
-    CHECK(squared[8999] == 2999.0 * 2999 + 4 && squared[2999] == 2999.0 * 2999);
+    CHECK_INT(distance_squared(&(struct grid){2, {3, 5000}, {1, 1}}, in_set, squared, NULL), 0);
+    CHECK(squared[14999] == 4999.0 * 4999 + 4 && squared[4999] == 4999.0 * 4999);
+    CHECK_INT(distance_squared(&(struct grid){2, {5000, 3}, {1, 1}}, in_set, squared, NULL), 0);
+    CHECK(squared[14999] == 4999.0 * 4999 + 4 && squared[14997] == 4999.0 * 4999);
     free(in_set);
     free(squared);
 }

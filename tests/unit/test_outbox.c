@@ -240,6 +240,33 @@ void test_a_batch_names_a_series_once_and_its_steps_rise(void)
     json_decref(bad);
 }
 
+static json_t *many_series(int first, int count)
+{
+    json_t *all = json_array();
+    for (int i = first; i < first + count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "val/dice/%d", i);
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:[i], s:[f]}", "name", name, "kind", "result", "x", "epoch", "steps", 1, "values", 0.5));
+    }
+    return all;
+}
+
+void test_a_batch_has_no_more_series_than_the_server_takes(void)
+{
+    struct batch batch = {0};
+    struct err_note note;
+    json_t *first = many_series(0, 200), *fits = many_series(200, 56), *one_more = many_series(200, 57), *known = many_series(150, 50);
+    json_t *later = json_array_get(known, 0);
+    CHECK(batch_takes(&batch, first));
+    CHECK_INT(batch_add_series(&batch, first, &note), OK);
+    CHECK(batch_takes(&batch, fits) && !batch_takes(&batch, one_more));
+    size_t i;
+    json_array_foreach(known, i, later) json_array_set_new(json_object_get(later, "steps"), 0, json_integer(2));
+    CHECK(batch_takes(&batch, known)); /* these are there already */
+    batch_drop(&batch);
+    json_decref(first), json_decref(fits), json_decref(one_more), json_decref(known);
+}
+
 void test_verdicts_follow_the_table(void)
 {
     static const struct {

@@ -16,7 +16,7 @@ struct run {
     struct err_note note;
     struct trainer_point points[POINTS_MAX];
     char names[POINTS_MAX][40];
-    size_t count;
+    size_t count, most_series; /* in one call */
     int64_t stop_at; /* steps after which it is told to stop; -1 never */
     int64_t steps_seen;
     bool stop_in_validation, validating, stop_in_evaluation, evaluating;
@@ -48,6 +48,10 @@ static void small_spec(struct job_spec *spec)
 static void take_points(void *context, const struct trainer_point *points, size_t count)
 {
     struct run *r = context;
+    size_t series = count > 0;
+    for (size_t i = 1; i < count; i++)
+        series += strcmp(points[i].name, points[i - 1].name) != 0;
+    r->most_series = series > r->most_series ? series : r->most_series;
     for (size_t i = 0; i < count; i++) {
         if (points[i].timing)
             continue;
@@ -306,7 +310,7 @@ void test_trainer_two_sgd_at_one_point_train_as_one_weighted_sgd(void)
 void test_trainer_takes_several_classes_with_one_of_them_ignored(void)
 {
     struct generator g = GENERATOR_DEFAULT;
-    g.images = 6, g.size = 48, g.classes = 4, g.foreground = 0.3, g.noise = 0.05;
+    g.images = 6, g.size = 48, g.classes = 8, g.foreground = 0.3, g.noise = 0.05;
     CHECK_INT(generate_dataset(&g, &set, NULL), OK);
     struct run *one = new_run(), *three = new_run();
     one->spec.loss.ignore_index = 2;
@@ -320,6 +324,8 @@ void test_trainer_takes_several_classes_with_one_of_them_ignored(void)
     CHECK_INT(one->e, OK);
     CHECK_TEXT(one->result.weights_sha256, three->result.weights_sha256);
     CHECK(point_of(one, "val/dice/3", 0) && point_of(one, "val/dice_image/1", 1) && isfinite(point_of(one, "loss/total", 7)->value));
+    CHECK(!point_of(one, "val/nsd/2", one->result.best_epoch) && point_of(one, "val/nsd/3", one->result.best_epoch));
+    CHECK_INT(one->most_series, 50); /* an epoch has more, a batch of metrics takes 256 */
     CHECK(!isnan(one->result.best_score) && one->result.best_score == point_of(one, "val/iou/3", one->result.best_epoch)->value);
     free(one), free(three);
 }

@@ -14,12 +14,11 @@ void calibration_start(struct calibration *c, int classes, struct calibration_cl
     c->of = of;
 }
 
-/* ceil(15 p) - 1 within 0..14: blended probabilities may leave 0..1 by a rounding. */
+/* No float lies on an edge i/15 but 0 and 1, so it does not matter to which side edges belong. Blended probabilities may leave 0..1
+   by a rounding. */
 static int bin_of(double p)
 {
-    double at = p * CALIBRATION_BINS;
-    int bin = (int)at;
-    bin -= bin > 0 && at <= bin;
+    int bin = (int)(p * CALIBRATION_BINS);
     return bin < 0 ? 0 : bin < CALIBRATION_BINS ? bin : CALIBRATION_BINS - 1;
 }
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 15 equal bins of (0, 1]: bin i takes i/15 < p <= (i+1)/15, and p = 0 goes to the first (Guo et al. 2017).
+/* 15 equal bins: bin i takes i/15 < p <= (i+1)/15, and p = 0 goes to the first (Guo et al. 2017).
      ECE   = sum over bins of n_b/N |right_b/n_b - mean confidence_b|; an empty bin adds nothing
      top label: confidence = the probability of the predicted class, right = it is the true one
      class k:   confidence = p_k, right = k is the true class (one against the rest)

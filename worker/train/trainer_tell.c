@@ -5,7 +5,7 @@
 #include "schema/base/clock.h"
 #include "worker/train/trainer_parts.h"
 
-enum { SERIES_TOLD_MAX = 100 };
+enum { SERIES_TOLD_MAX = 50 };
 static const double flush_s = 1; /* how long the values of a step may wait to be told */
 static const char *const step_names[STEP_SERIES] = {"loss/total", "loss/dice", "loss/ce", "alpha", "lr", "lr/ce"};
 
