@@ -1,5 +1,6 @@
 /* bench_step: our contestant: trains network xs or s as a job would, a few steps whenever it is told to.
-   usage: bench_step NET THREADS LOSSES      NET: xs | s     LOSSES: 1 (0.5 Dice + 0.5 cross-entropy) | 2 (an optimizer each)
+   usage: bench_step NET THREADS LOSSES [KERNELS]      NET: xs | s     LOSSES: 1 (0.5 Dice + 0.5 cross-entropy) | 2 (an optimizer each)
+   KERNELS: "direct 1", "winograd 2": that algorithm wherever a layer has it, so many samples a call; without, as a job without any.
    A step is all of the trainer's: reading samples, forward, losses, backward, optimizer, metrics. It says "ready ..." after three
    steps of warm-up; then for each line N on stdin it does N steps and says "WALL CPU" in seconds. "profile N": N steps with the
    profile on, its table and the line "end".. It ends with stdin. */
@@ -32,6 +33,7 @@ struct contestant {
     struct job_spec spec;
     struct dataset set;
     struct network *net;
+    struct network_kernels kernels;
     int left;      /* steps of this turn that are to come */
     bool profiled, stop;
     double wall, cpu; /* when it began */
@@ -95,7 +97,22 @@ static bool on_stop(void *context)
     return c->stop;
 }
 
-static void prepare(struct contestant *c, const struct net *n, int lanes, const char *loss)
+/* The same algorithm for all; layers that lack it take the direct one. */
+static void force_kernels(struct contestant *c, struct network_config *config, const char *word)
+{
+    struct network *plan;
+    struct err_note note = {0};
+    enum network_algorithm a = strncmp(word, "winograd", 8) ? ALGORITHM_DIRECT : ALGORITHM_WINOGRAD;
+    if (network_new(config, &plan, &note)) die(&note);
+    c->kernels = *network_kernels(plan);
+    network_free(plan);
+    for (int i = 0; i < c->kernels.layers; i++)
+        c->kernels.layer[i].forward = c->kernels.layer[i].backward_data = c->kernels.layer[i].backward_weights = a;
+    c->kernels.micro_batch = atoi(word + strcspn(word, "0123456789"));
+    config->kernels = &c->kernels;
+}
+
+static void prepare(struct contestant *c, const struct net *n, int lanes, const char *loss, const char *kernels)
 {
     static struct err_list errors, warnings;
     char text[1024];
@@ -112,6 +129,7 @@ static void prepare(struct contestant *c, const struct net *n, int lanes, const 
     model_network_config(&c->spec, 1, 2, &config);
     config.gradients = strategy_gradients(&c->spec.loss);
     config.lanes = lanes;
+    if (kernels) force_kernels(c, &config, kernels);
     if (network_new(&config, &c->net, &note)) die(&note);
 }
 
@@ -123,7 +141,7 @@ int main(int argc, char **argv)
     struct err_note note = {0};
     struct trainer *t;
     if (!mkdtemp(folder)) return perror(folder), 1;
-    prepare(&c, n, argc > 2 ? atoi(argv[2]) : 1, losses[argc > 3 && atoi(argv[3]) == 2]);
+    prepare(&c, n, argc > 2 ? atoi(argv[2]) : 1, losses[argc > 3 && atoi(argv[3]) == 2], argc > 4 ? argv[4] : NULL);
     struct trainer_config config = {.spec = &c.spec, .set = &c.set, .net = c.net, .out_dir = folder,
                                     .spec_hash = "0000000000000000000000000000000000000000000000000000000000000000", .made_by = "bench",
                                     .calls = {.context = &c, .progress = on_progress, .stop = on_stop}};

@@ -1,0 +1,326 @@
+/* bench_limit: what a step of network xs or s would cost if every op ran at its best: each convolution by the fastest primitive at
+   its best number of samples a call, alone in a loop; each op that only moves memory at the bandwidth measured for as much memory.
+   usage: bench_limit NET      a contestant of bench_turns.c: each line N measures N rounds more (minima of the thread's processor
+   time over all rounds), "profile" says the result:
+     peak GFLOP/s | gflop PER IMAGE | layer NAME FORWARD DATA WEIGHTS | kind NAME MS | total MS      per image, one thread */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/unit/net_fixture.h"
+#include "worker/net/backend_list.h"
+#include "worker/net/network_inside.h"
+#ifdef HAVE_DNNL
+#include "worker/net/dnnl_shim.h"
+#endif
+
+enum { KINDS = PROFILE_LAYER_KINDS, SAMPLES_MAX = 8, SIZES = 5, TRIES = 2 };
+static const size_t sizes[SIZES] = {1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26}; /* bytes in work */
+
+struct best {
+    double seconds; /* of one sample; 0: not measured */
+    const char *by;
+    int samples;
+};
+struct limit {
+    struct network *net; /* its plan only */
+    struct backend backend;
+    int samples_most;
+    float *in, *d_in, *out, *d_out, *w, *d_w, *prepared, *scratch, *stream;
+    size_t scratch_bytes, in_count, w_count; /* activations of one sample, weights: of the largest layer */
+    struct best layer[NODES_MAX][KINDS], head;
+    double peak, bandwidth[SIZES];
+};
+
+static double seconds(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static float *numbers(size_t count)
+{
+    float *to = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64 + 64);
+    if (!to) exit(1);
+    fill_numbers(to, count, 1, 0);
+    return to;
+}
+
+static void want_scratch(struct limit *m, size_t bytes)
+{
+    if (bytes <= m->scratch_bytes) return;
+    free(m->scratch);
+    m->scratch = numbers(bytes / sizeof(float) + 1);
+    m->scratch_bytes = bytes;
+}
+
+static void keep_best(struct best *b, double took, const char *by, int samples)
+{
+    if (b->seconds > 0 && took / samples >= b->seconds) return;
+    *b = (struct best){.seconds = took / samples, .by = by, .samples = samples};
+}
+
+/* ---- the machine --------------------------------------------------------------------------------------- */
+/* Ten independent chains of fused multiply-adds, two a cycle with a latency of four or five: eight would do. Written in assembly,
+   because compilers fold such loops or keep an array of accumulators in memory. Returns operations (2 a lane). */
+#if defined(__x86_64__)
+#define CHAINS(reg, mul) \
+    "vfmadd231ps " mul ", " mul ", " reg "0\n vfmadd231ps " mul ", " mul ", " reg "1\n vfmadd231ps " mul ", " mul ", " reg "2\n" \
+    "vfmadd231ps " mul ", " mul ", " reg "3\n vfmadd231ps " mul ", " mul ", " reg "4\n vfmadd231ps " mul ", " mul ", " reg "5\n" \
+    "vfmadd231ps " mul ", " mul ", " reg "6\n vfmadd231ps " mul ", " mul ", " reg "7\n vfmadd231ps " mul ", " mul ", " reg "8\n" \
+    "vfmadd231ps " mul ", " mul ", " reg "9\n"
+static double multiply_adds(long times)
+{
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) {
+        long left = times;
+        __asm__ volatile("vpxorq %%zmm15, %%zmm15, %%zmm15\n 1:\n" CHAINS("%%zmm", "%%zmm15") "dec %0\n jnz 1b\n vzeroupper" : "+r"(left)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+                         "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm15", "cc");
+        return 2.0 * 16 * 10 * (double)times;
+    }
+    if (!__builtin_cpu_supports("fma")) return 0;
+    long left = times;
+    __asm__ volatile("vpxor %%ymm15, %%ymm15, %%ymm15\n 1:\n" CHAINS("%%ymm", "%%ymm15") "dec %0\n jnz 1b\n vzeroupper" : "+r"(left)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+                     "xmm6", "xmm7", "xmm8", "xmm9", "xmm15", "cc");
+    return 2.0 * 8 * 10 * (double)times;
+}
+#else
+static double multiply_adds(long times)
+{
+    (void)times;
+    return 0; /* no loop for this processor: the peak is said to be 0 */
+}
+#endif
+
+static void measure_machine(struct limit *m)
+{
+    double start = seconds(CLOCK_THREAD_CPUTIME_ID), done = multiply_adds(5000000);
+    double rate = done / (seconds(CLOCK_THREAD_CPUTIME_ID) - start) * 1e-9;
+    if (rate > m->peak) m->peak = rate;
+    for (int i = 0; i < SIZES; i++) {
+        size_t count = sizes[i] / 2 / sizeof(float), repeats = sizes[SIZES - 1] / sizes[i];
+        for (int try = 0; try < TRIES; try++) {
+            start = seconds(CLOCK_THREAD_CPUTIME_ID);
+            for (size_t k = 0; k < repeats; k++) m->backend.add(m->stream, m->stream + count, count); /* reads two, writes one */
+            rate = 3.0 * sizeof(float) * (double)(count * repeats) / (seconds(CLOCK_THREAD_CPUTIME_ID) - start);
+            if (rate > m->bandwidth[i]) m->bandwidth[i] = rate;
+        }
+    }
+}
+
+/* Seconds to move so many bytes, at the bandwidth measured where about as many were in work. */
+static double moving(const struct limit *m, double bytes)
+{
+    int i = 0;
+    while (i + 1 < SIZES && bytes > (double)sizes[i] * 2) i++;
+    return bytes / m->bandwidth[i];
+}
+
+/* ---- the convolutions ------------------------------------------------------------------------------------ */
+static struct batch batch_of(const struct limit *m, int samples)
+{
+    return (struct batch){.samples = samples, .cotangents = 1, .value = m->in_count, .gradient = m->in_count};
+}
+
+static void run_backend(struct limit *m, struct conv *c, int kind, const struct batch *b, const float *w)
+{
+    if (kind == 0) m->backend.conv_forward(c, 0, b, m->scratch, m->in, w, NULL, m->out);
+    else if (kind == 1) m->backend.conv_backward_data(c, 0, b, m->scratch, m->d_out, w, m->d_in);
+    else m->backend.conv_backward_weights(c, 0, b, m->scratch, m->in, m->d_out, m->d_w, NULL);
+}
+
+/* As the network would call it, direct or Winograd. */
+static void try_backend(struct limit *m, const struct node *n, bool absent[KINDS], enum network_algorithm a, int samples)
+{
+    struct network_layer_kernels kernels = {.forward = a, .backward_data = a, .backward_weights = a};
+    const enum network_algorithm *got[KINDS] = {&kernels.forward, &kernels.backward_data, &kernels.backward_weights};
+    struct conv_use use = {.lanes = 1, .samples = samples, .cotangents = 1};
+    struct batch b = batch_of(m, samples);
+    struct conv *c;
+    if (m->backend.conv_new(&n->shape.conv, &use, &kernels, &c, NULL)) return;
+    want_scratch(m, m->backend.conv_scratch_bytes(c));
+    for (int kind = 0; kind < KINDS; kind++) {
+        if (absent[kind] || *got[kind] != a) continue;
+        const float *w = m->w;
+        if (kind < 2 && m->backend.conv_prepared_count(c, kind == 1)) {
+            m->backend.conv_prepare(c, kind == 1, m->w, 0, m->backend.conv_prepare_tasks(c, kind == 1), m->prepared);
+            w = m->prepared;
+        }
+        for (int try = 0; try < TRIES; try++) {
+            double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+            run_backend(m, c, kind, &b, w);
+            keep_best(&m->layer[n - m->net->graph.node][kind], seconds(CLOCK_THREAD_CPUTIME_ID) - start, a == ALGORITHM_WINOGRAD ? "Winograd" : "direct", samples);
+        }
+    }
+    m->backend.conv_free(c);
+}
+
+/* oneDNN's own weight gradients, where the network takes ours. */
+static void try_weights(struct limit *m, const struct node *n)
+{
+#ifdef HAVE_DNNL
+    const struct conv_shape *s = &n->shape.conv;
+    if (s->image || shim_block() != s->block) return;
+    struct shim_conv_shape shape = {.block = s->block, .in_channels = s->parts * s->in_channels, .out_channels = s->out_channels, .in_rows = s->in.dims[0],
+                                    .in_columns = s->in.dims[1], .out_rows = s->out.dims[0], .out_columns = s->out.dims[1], .stride = s->stride};
+    struct shim_conv *c = shim_conv_new(SHIM_BACKWARD_WEIGHTS, &shape, 1);
+    if (c) want_scratch(m, shim_conv_scratch_bytes(c));
+    for (int try = 0; c && !strstr(shim_conv_name(c), "ref") && try < TRIES; try++) {
+        double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+        shim_conv_run(c, 0, m->scratch, m->in, m->d_w, NULL, m->d_out);
+        keep_best(&m->layer[n - m->net->graph.node][2], seconds(CLOCK_THREAD_CPUTIME_ID) - start, "oneDNN direct", 1);
+    }
+    shim_conv_free(c);
+#else
+    (void)m, (void)n;
+#endif
+}
+
+static void run_up(struct limit *m, const struct up_shape *s, int kind, const struct batch *b)
+{
+    if (kind == 0) m->backend.up_forward(s, m->in, m->w, m->w, m->out);
+    else if (kind == 1) m->backend.up_backward_data(s, m->d_out, m->w, m->d_in);
+    else m->backend.up_backward_weights(s, b, m->in, m->d_out, m->d_w, m->d_w + m->w_count);
+}
+
+static void measure_up(struct limit *m, const struct node *n)
+{
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int samples = 1; samples <= (kind == 2 ? m->samples_most : 1); samples *= 2)
+            for (int try = 0; try < TRIES; try++) {
+                struct batch b = batch_of(m, samples);
+                double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+                run_up(m, &n->shape.up, kind, &b);
+                keep_best(&m->layer[n - m->net->graph.node][kind], seconds(CLOCK_THREAD_CPUTIME_ID) - start, "simd", samples);
+            }
+}
+
+static void measure_head(struct limit *m, const struct node *n)
+{
+    struct batch b = batch_of(m, 1);
+    b.logits = (size_t)n->shape.head.out_channels * n->shape.head.pixels;
+    for (int try = 0; try < TRIES; try++) {
+        double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+        m->backend.head_forward(&n->shape.head, m->in, m->w, m->w, m->out);
+        m->backend.head_backward(&n->shape.head, &b, m->in, m->w, m->d_out, m->d_in, m->d_w, m->d_w + m->w_count);
+        keep_best(&m->head, seconds(CLOCK_THREAD_CPUTIME_ID) - start, "simd", 1);
+    }
+}
+
+static void measure_round(struct limit *m)
+{
+    measure_machine(m);
+    for (int i = 0; i < m->net->graph.nodes; i++) {
+        const struct node *n = &m->net->graph.node[i];
+        bool absent[KINDS] = {false, n->d_in.buffer == NONE, false};
+        if (n->op == &op_up) measure_up(m, n);
+        if (n->op == &op_head) measure_head(m, n);
+        if (n->op != &op_conv) continue;
+        for (int samples = 1; samples <= m->samples_most; samples *= 2)
+            for (int a = ALGORITHM_DIRECT; a <= ALGORITHM_WINOGRAD; a++) try_backend(m, n, absent, (enum network_algorithm)a, samples);
+        try_weights(m, n);
+    }
+}
+
+/* ---- the sum ------------------------------------------------------------------------------------------- */
+/* Least bytes of the ops that only move memory, of one image, each value read or written once. */
+static void add_moving(const struct limit *m, double ms[PROFILE_KINDS])
+{
+    const struct graph *g = &m->net->graph;
+    double e = 1e3, batch = m->net->config.batch, weights = (double)g->arena_count, pixels = 1;
+    for (int i = 0; i < g->nodes; i++) {
+        const struct node *n = &g->node[i];
+        double values = n->out == NONE ? 0 : (double)g->value[n->out].count * sizeof(float);
+        if (n->op == &op_norm_act) {
+            ms[PROFILE_NORM_FORWARD] += e * moving(m, 2 * values);
+            ms[PROFILE_NORM_BACKWARD] += e * moving(m, (n->d_more.buffer == NONE ? 3 : 4) * values);
+        }
+        if (n->op == &op_pool) ms[PROFILE_POOL] += e * (moving(m, 5 * values) + moving(m, 13 * values)); /* reads 4, writes 1; reads 4+4+1, writes 4 */
+        if (n->op == &op_head) pixels = (double)n->shape.head.pixels;
+    }
+    double logits = pixels * m->net->config.out_channels * sizeof(float), image = pixels * m->net->config.in_channels;
+    ms[PROFILE_LOSS] = e * moving(m, 2 * logits + pixels);
+    ms[PROFILE_READ] = e * moving(m, image * (1 + sizeof(float)) + 2 * pixels);
+    ms[PROFILE_PACK] = e * moving(m, 2 * image * sizeof(float));
+    ms[PROFILE_OPTIMIZER] = e * moving(m, 7 * weights * sizeof(float)) / batch; /* reads weight, gradient and moments, writes all but the gradient */
+    ms[PROFILE_TREE] = e * moving(m, 3 * weights * sizeof(float)) * (batch / m->samples_most - 1) / batch;
+    ms[PROFILE_PREPARE] = e * moving(m, 4 * weights * sizeof(float)) / batch; /* two forms: reads one, writes one, each */
+}
+
+static void say_layer(const struct profile_layer *layer, const struct best best[KINDS])
+{
+    printf("layer\t%s", layer->name);
+    for (int k = 0; k < KINDS; k++) {
+        if (layer->kinds[k] == PROFILE_NONE || best[k].seconds <= 0) printf("\t-");
+        else printf("\t%.3f (%.0f, %s, %d)", 1e3 * best[k].seconds, layer->flops / best[k].seconds * 1e-9, best[k].by, best[k].samples);
+    }
+    printf("\n");
+}
+
+static void say(const struct limit *m)
+{
+    struct profile_layer layer;
+    double ms[PROFILE_KINDS] = {[PROFILE_HEAD] = 1e3 * m->head.seconds}, total = 0, flops = 0;
+    for (int i = 0; network_profile_layer(m->net, i, &layer); i++) {
+        const struct best *best = m->layer[layer.node];
+        for (int k = 0; k < KINDS; k++) {
+            if (layer.kinds[k] == PROFILE_NONE) continue;
+            ms[layer.kinds[k]] += 1e3 * best[k].seconds;
+            flops += layer.flops;
+        }
+        say_layer(&layer, best);
+    }
+    add_moving(m, ms);
+    printf("peak\t%.2f\ngflop\t%.4f\n", m->peak, flops * 1e-9);
+    for (int i = 0; i < SIZES; i++) printf("bandwidth of %zu KiB\t%.2f\n", sizes[i] >> 10, m->bandwidth[i] * 1e-9);
+    for (int k = 0; k < PROFILE_KINDS; k++) {
+        total += ms[k];
+        if (ms[k] > 0) printf("kind\t%s\t%.4f\n", profile_kind_name((enum profile_kind)k), ms[k]);
+    }
+    printf("total\t%.4f\nend\n", total);
+    fflush(stdout);
+}
+
+/* Room for the most samples of the largest layer. */
+static void take_room(struct limit *m)
+{
+    const struct graph *g = &m->net->graph;
+    size_t n = (size_t)m->samples_most;
+    for (int i = 0; i < g->values; i++)
+        if (g->value[i].count > m->in_count) m->in_count = g->value[i].count;
+    for (int i = 0; i < g->tensors; i++)
+        if (tensor_arena_count(&g->tensor[i].layout) > m->w_count) m->w_count = tensor_arena_count(&g->tensor[i].layout);
+    m->in_count = (m->in_count + 15) / 16 * 16;
+    m->in = numbers(n * m->in_count), m->d_in = numbers(n * m->in_count), m->out = numbers(n * m->in_count), m->d_out = numbers(n * m->in_count);
+    m->w = numbers(m->w_count), m->d_w = numbers(2 * m->w_count), m->prepared = numbers(8 * m->w_count); /* Winograd's are 36/9 times as many */
+    m->stream = numbers(sizes[SIZES - 1] / sizeof(float));
+}
+
+int main(int argc, char **argv)
+{
+    static struct limit m;
+    bool large = argc > 1 && !strcmp(argv[1], "s");
+    struct network_config config = large ? config_s() : config_xs();
+    struct err_note note = {0};
+    char line[64];
+    if (backend_find(NULL, &m.backend, &note) || network_prepare(&config, &m.backend, &m.net, &note)) return printf("unavailable: %s\n", note.detail), 3;
+    m.samples_most = large ? 4 : SAMPLES_MAX;
+    take_room(&m);
+    if (m.backend.thread_start) m.backend.thread_start();
+    printf("ready %s, up to %d samples a call\n", m.backend.name, m.samples_most);
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        if (!strncmp(line, "profile", 7)) {
+            say(&m);
+            continue;
+        }
+        double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        for (int i = atoi(line); i > 0; i--) measure_round(&m);
+        printf("%.6f %.6f\n", seconds(CLOCK_MONOTONIC) - wall, seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
+        fflush(stdout);
+    }
+    network_free(m.net);
+    return 0;
+}
