@@ -87,66 +87,95 @@ INLINE void winograd_g_transposed(const vec u[6], vec g[3])
 /* 6x6 pixels at x, rows `row` and columns `step` apart, to 36 vectors at v, `apart` apart. */
 INLINE void winograd_input(const float *x, size_t row, size_t step, float *v, size_t apart)
 {
-    vec half[6][6];
+    vec half[6][6] UNSET;
     for (size_t c = 0; c < 6; c++) {
-        vec d[6], t[6];
+        vec d[6] UNSET, t[6] UNSET;
         for (size_t r = 0; r < 6; r++) d[r] = vec_load(x + r * row + c * step);
         winograd_b(d, t);
         for (size_t r = 0; r < 6; r++) half[r][c] = t[r];
     }
     for (size_t r = 0; r < 6; r++, v += 6 * apart) {
-        vec t[6];
+        vec t[6] UNSET;
         winograd_b(half[r], t);
         for (size_t c = 0; c < 6; c++) vec_store(v + c * apart, t[c]);
     }
 }
 
+/* The same at the border: only rows top to bottom - 1 and columns left to right - 1 are there, the first of them at x. */
+static void winograd_input_edge(const float *x, size_t row, size_t step, int top, int bottom, int left, int right, float *v, size_t apart)
+{
+    float patch[WINO_ALL * VEC] UNSET;
+    for (int r = 0; r < WINO_IN; r++)
+        for (int c = 0; c < WINO_IN; c++) {
+            bool inside = r >= top && r < bottom && c >= left && c < right;
+            vec_store(patch + (r * WINO_IN + c) * VEC, inside ? vec_load(x + (size_t)(r - top) * row + (size_t)(c - left) * step) : vec_zero());
+        }
+    winograd_input(patch, WINO_IN * VEC, VEC, v, apart);
+}
+
 /* 36 vectors at m, `apart` apart, and the bias to 4x4 pixels at y. */
 INLINE void winograd_output(const float *m, size_t apart, vec bias, float *y, size_t row, size_t step)
 {
-    vec half[4][6];
+    vec half[4][6] UNSET;
     for (size_t c = 0; c < 6; c++) {
-        vec d[6], t[4];
+        vec d[6] UNSET, t[4] UNSET;
         for (size_t r = 0; r < 6; r++) d[r] = vec_load(m + (r * 6 + c) * apart);
         winograd_a(d, t);
         for (size_t r = 0; r < 4; r++) half[r][c] = t[r];
     }
     for (size_t r = 0; r < 4; r++) {
-        vec t[4];
+        vec t[4] UNSET;
         winograd_a(half[r], t);
         for (size_t c = 0; c < 4; c++) vec_store(y + r * row + c * step, vec_add(t[c], bias));
     }
 }
 
+static void winograd_output_edge(const float *m, size_t apart, vec bias, int tall, int wide, float *y, size_t row, size_t step)
+{
+    float patch[WINO_OUT * WINO_OUT * VEC] UNSET;
+    winograd_output(m, apart, bias, patch, WINO_OUT * VEC, VEC);
+    for (int r = 0; r < tall; r++)
+        for (int c = 0; c < wide; c++) vec_store(y + (size_t)r * row + (size_t)c * step, vec_load(patch + (r * WINO_OUT + c) * VEC));
+}
+
 /* 4x4 pixels of a gradient at y to 36 vectors. */
 INLINE void winograd_gradient(const float *y, size_t row, size_t step, float *w, size_t apart)
 {
-    vec half[6][4];
+    vec half[6][4] UNSET;
     for (size_t c = 0; c < 4; c++) {
-        vec d[4], t[6];
+        vec d[4] UNSET, t[6] UNSET;
         for (size_t r = 0; r < 4; r++) d[r] = vec_load(y + r * row + c * step);
         winograd_a_transposed(d, t);
         for (size_t r = 0; r < 6; r++) half[r][c] = t[r];
     }
     for (size_t r = 0; r < 6; r++, w += 6 * apart) {
-        vec t[6];
+        vec t[6] UNSET;
         winograd_a_transposed(half[r], t);
         for (size_t c = 0; c < 6; c++) vec_store(w + c * apart, t[c]);
     }
 }
 
-/* 3x3 weights, taps `tap` apart (backwards: from the last tap to the first), to 36 vectors. */
-INLINE void winograd_weight(const float *g, ptrdiff_t tap, float *u, size_t apart)
+static void winograd_gradient_edge(const float *y, size_t row, size_t step, int tall, int wide, float *w, size_t apart)
 {
-    vec half[6][3];
-    for (ptrdiff_t c = 0; c < 3; c++) {
-        vec d[3], t[6];
-        for (ptrdiff_t r = 0; r < 3; r++) d[r] = vec_load(g + (r * 3 + c) * tap);
+    float patch[WINO_OUT * WINO_OUT * VEC] UNSET;
+    for (int r = 0; r < WINO_OUT; r++)
+        for (int c = 0; c < WINO_OUT; c++)
+            vec_store(patch + (r * WINO_OUT + c) * VEC, r < tall && c < wide ? vec_load(y + (size_t)r * row + (size_t)c * step) : vec_zero());
+    winograd_gradient(patch, WINO_OUT * VEC, VEC, w, apart);
+}
+
+/* 3x3 weights, taps `tap` apart, to 36 vectors. */
+INLINE void winograd_weight(const float *g, size_t tap, float *u, size_t apart)
+{
+    vec half[6][3] UNSET;
+    for (size_t c = 0; c < 3; c++) {
+        vec d[3] UNSET, t[6] UNSET;
+        for (size_t r = 0; r < 3; r++) d[r] = vec_load(g + (r * 3 + c) * tap);
         winograd_g(d, t);
         for (size_t r = 0; r < 6; r++) half[r][c] = t[r];
     }
     for (size_t r = 0; r < 6; r++, u += 6 * apart) {
-        vec t[6];
+        vec t[6] UNSET;
         winograd_g(half[r], t);
         for (size_t c = 0; c < 6; c++) vec_store(u + c * apart, t[c]);
     }
@@ -155,15 +184,15 @@ INLINE void winograd_weight(const float *g, ptrdiff_t tap, float *u, size_t apar
 /* 36 vectors to the gradient of 3x3 weights. */
 INLINE void winograd_weight_gradient(const float *u, size_t apart, float *g, size_t tap)
 {
-    vec half[3][6];
+    vec half[3][6] UNSET;
     for (size_t c = 0; c < 6; c++) {
-        vec d[6], t[3];
+        vec d[6] UNSET, t[3] UNSET;
         for (size_t r = 0; r < 6; r++) d[r] = vec_load(u + (r * 6 + c) * apart);
         winograd_g_transposed(d, t);
         for (size_t r = 0; r < 3; r++) half[r][c] = t[r];
     }
     for (size_t r = 0; r < 3; r++) {
-        vec t[3];
+        vec t[3] UNSET;
         winograd_g_transposed(half[r], t);
         for (size_t c = 0; c < 3; c++) vec_store(g + (r * 3 + c) * tap, t[c]);
     }

@@ -2,7 +2,7 @@
    tile of WINO_ROWS rows by two vectors. Included by kernel_simd.c only. */
 
 /* 12 sums, 2 loads and 6 broadcasts of the 16 registers of v2 and v3; 24 sums of the 32 of v4. */
-enum { WINO_ROWS = VEC == 16 ? 12 : 6, WINO_PANEL = 2 * VEC };
+enum { WINO_ROWS = VEC == 16 ? 12 : 6, WINO_PANEL = 2 * VEC, WINO_STEPS = 2 /* unrolled */ };
 
 /* c[r][j] (+)= sum over k of a[r * a_row + k * a_step] * b[k * b_step + j]; rows of c `c_row` apart. */
 struct winograd_product {
@@ -10,19 +10,25 @@ struct winograd_product {
     bool more; /* adds to c */
 };
 
+INLINE void winograd_step(int rows, int vecs, size_t a_row, const float *a, const float *b, vec sum[WINO_ROWS][2])
+{
+    vec g[2] UNSET;
+    for (int j = 0; j < vecs; j++) g[j] = vec_load(b + j * VEC);
+    for (int r = 0; r < rows; r++) {
+        vec x = vec_set(a[(size_t)r * a_row]);
+        for (int j = 0; j < vecs; j++) sum[r][j] = vec_fma(x, g[j], sum[r][j]);
+    }
+}
+
 INLINE void winograd_tile(int rows, int vecs, struct winograd_product p, const float *a, const float *b, float *c)
 {
-    vec sum[WINO_ROWS][2];
+    vec sum[WINO_ROWS][2] UNSET;
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vecs; j++) sum[r][j] = p.more ? vec_load(c + (size_t)r * p.c_row + j * VEC) : vec_zero();
-    for (size_t k = 0; k < p.depth; k++, a += p.a_step, b += p.b_step) {
-        vec g[2];
-        for (int j = 0; j < vecs; j++) g[j] = vec_load(b + j * VEC);
-        for (int r = 0; r < rows; r++) {
-            vec x = vec_set(a[(size_t)r * p.a_row]);
-            for (int j = 0; j < vecs; j++) sum[r][j] = vec_fma(x, g[j], sum[r][j]);
-        }
-    }
+    size_t k = 0;
+    for (; k + WINO_STEPS <= p.depth; k += WINO_STEPS)
+        for (int step = 0; step < WINO_STEPS; step++, a += p.a_step, b += p.b_step) winograd_step(rows, vecs, p.a_row, a, b, sum);
+    for (; k < p.depth; k++, a += p.a_step, b += p.b_step) winograd_step(rows, vecs, p.a_row, a, b, sum);
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vecs; j++) vec_store(c + (size_t)r * p.c_row + j * VEC, sum[r][j]);
 }
@@ -47,10 +53,11 @@ INLINE void winograd_panel(int vecs, int rows, struct winograd_product p, const 
     }
 }
 
-/* Forward: m[rows][outs] = v[rows][ins] u, u in panels [outs / PANEL][ins][PANEL], the last one maybe a single vector wide. */
-static void winograd_multiply(int rows, size_t ins, size_t outs, const float *v, const float *u, float *m)
+/* m[rows][outs] = v[rows][ins] u, rows of v and m v_row and m_row apart; u in panels [outs / PANEL][ins][PANEL], the last one
+   maybe a single vector wide. */
+static void winograd_multiply(int rows, size_t ins, size_t outs, const float *v, size_t v_row, const float *u, float *m, size_t m_row)
 {
-    struct winograd_product p = {.depth = ins, .a_row = ins, .a_step = 1, .c_row = outs};
+    struct winograd_product p = {.depth = ins, .a_row = v_row, .a_step = 1, .c_row = m_row};
     for (size_t o = 0; o < outs; o += WINO_PANEL) {
         p.b_step = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
         if (p.b_step == WINO_PANEL) winograd_panel(2, rows, p, v, u + o * ins, m + o);

@@ -2,77 +2,84 @@
    (B' d B) . (A y A') at each of the 36 points, a small matrix product each, and G' ... G of that at the end.
    Included by kernel_simd.c only.
 
-   The sums of one panel of outputs and a chunk of inputs lie together, [36][inputs][PANEL]. Where all tiles fit one block a
-   chunk is finished at once and its place used again; otherwise each has a place of its own to add to, block by block. */
+   The sums of a chunk of inputs and outputs lie together, [36][outputs / PANEL][inputs][PANEL]. Where all tiles fit one block
+   a chunk is finished at once and its place used again; otherwise each has a place of its own to add to, block by block. */
 
-enum { WINO_CHUNK = 4 * WINO_ROWS }; /* inputs: with v3 36 * 24 * 16 floats are 54 KiB of L2 */
+enum { WINO_CHUNK_INS = 8 * WINO_ROWS, WINO_CHUNK_OUTS = 64 }; /* with v3 36 * 48 * 64 floats are 432 KiB */
 
-INLINE void winograd_gradient_edge(const struct winograd_pass *p, struct winograd_place at, const float *y, float *w, size_t apart)
+/* A block of tiles of the gradient of the outputs to w. */
+static void winograd_read_gradient(const struct winograd_pass *p, int count, const struct winograd_place *places, size_t stride, const float *d_out,
+                                   struct winograd_grid g, float *w)
 {
-    float patch[WINO_OUT * WINO_OUT * VEC];
-    for (int r = 0; r < WINO_OUT; r++)
-        for (int c = 0; c < WINO_OUT; c++) {
-            bool inside = r < at.tall && c < at.wide;
-            vec value = inside ? vec_load(y + (size_t)(r * p->columns + c) * (size_t)p->block) : vec_zero();
-            vec_store(patch + (r * WINO_OUT + c) * VEC, value);
-        }
-    winograd_gradient(patch, WINO_OUT * VEC, VEC, w, apart);
-}
-
-/* Tiles first to first + count - 1 of the gradient of the outputs to w. */
-static void winograd_read_gradient(const struct winograd_pass *p, int first, int count, size_t stride, const float *d_out, float *w)
-{
-    size_t apart = winograd_apart(count, p->outs), step = (size_t)p->block, row = (size_t)p->columns * step;
-    for (size_t c = 0; c < p->outs; c += VEC)
+    size_t step = (size_t)p->block, row = (size_t)p->columns * step, planes[WINO_LINE / VEC] = {0};
+    for (size_t line = 0; line < p->outs; line += WINO_LINE) {
+        int vectors = winograd_line(p, line, p->outs, planes);
         for (int t = 0; t < count; t++) {
-            struct winograd_place at = winograd_place_of(p, first + t);
-            const float *y = d_out + (size_t)at.sample * stride + vector_at((int)(c / VEC), p->pixels, p->block) + (size_t)at.row * row + (size_t)at.column * step;
-            float *to = w + (size_t)t * p->outs + c;
-            if (at.tall == WINO_OUT && at.wide == WINO_OUT) winograd_gradient(y, row, step, to, apart);
-            else winograd_gradient_edge(p, at, y, to, apart);
+            struct winograd_place at = places[t];
+            const float *y = d_out + (size_t)at.sample * stride + at.out * step;
+            float *to = w + (size_t)t * g.row + line;
+            for (int i = 0; i < vectors; i++, to += VEC) {
+                if (at.tall == WINO_OUT && at.wide == WINO_OUT) winograd_gradient(y + planes[i], row, step, to, g.apart);
+                else winograd_gradient_edge(y + planes[i], row, step, at.tall, at.wide, to, g.apart);
+            }
         }
+    }
 }
 
-/* The sums u of `ins` inputs from `in` and one panel from `out` to the weights. */
-static void winograd_finish(const struct winograd_pass *p, size_t in, size_t ins, size_t out, size_t wide, const float *u, float *d_w)
+/* The sums u of `ins` inputs from `in` and `outs` outputs from `out` to the weights. */
+static void winograd_finish(const struct winograd_pass *p, size_t in, size_t ins, size_t out, size_t outs, const float *u, float *d_w)
 {
     size_t b = (size_t)p->block;
-    for (size_t i = in; i < in + ins; i++)
-        for (size_t o = out; o < out + wide; o += VEC)
-            winograd_weight_gradient(u + (i - in) * wide + (o - out), ins * wide, d_w + ((o / b * (p->ins / b) + i / b) * 9 * b + i % b) * b + o % b, b * b);
+    for (size_t o = 0; o < outs; o += WINO_PANEL) {
+        size_t wide = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
+        for (size_t i = 0; i < ins; i++)
+            for (size_t v = 0; v < wide; v += VEC) {
+                size_t to = out + o + v, from = in + i;
+                float *taps = d_w + ((to / b * (p->ins / b) + from / b) * 9 * b + from % b) * b + to % b;
+                winograd_weight_gradient(u + o * ins + i * wide + v, ins * outs, taps, b * b);
+            }
+    }
 }
 
-/* Adds a block of `count` tiles to the sums u; with the last block come the weights. */
-static void winograd_sum(const struct winograd_pass *p, int count, bool first, bool last, const float *v, const float *w, float *u, float *d_w)
+/* Adds a block of tiles to the sums u of a chunk. */
+static void winograd_sum(struct winograd_product n, struct winograd_grid from, struct winograd_grid to, size_t ins, size_t outs, const float *v,
+                         const float *w, float *u)
 {
-    struct winograd_product n = {.depth = (size_t)count, .a_row = 1, .a_step = p->ins, .b_step = p->outs, .more = !first};
-    for (size_t o = 0; o < p->outs; o += WINO_PANEL) {
-        n.c_row = p->outs - o < WINO_PANEL ? VEC : WINO_PANEL;
-        size_t in = 0;
-        for (size_t left = (p->ins + WINO_CHUNK - 1) / WINO_CHUNK; left > 0; left--) {
+    for (size_t k = 0; k < WINO_ALL; k++, v += from.apart, w += to.apart)
+        for (size_t o = 0; o < outs; o += WINO_PANEL) {
+            n.c_row = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
+            if (n.c_row == WINO_PANEL) winograd_panel(2, (int)ins, n, v, w + o, u + (k * outs + o) * ins);
+            else winograd_panel(1, (int)ins, n, v, w + o, u + (k * outs + o) * ins);
+        }
+}
+
+/* Adds a block of `count` tiles to the sums u, chunk by chunk; with the last block come the weights. */
+static void winograd_sums(const struct winograd_pass *p, int count, bool first, bool last, const float *v, const float *w, float *u, float *d_w)
+{
+    struct winograd_grid from = winograd_grid_of(count, p->ins), to = winograd_grid_of(count, p->outs);
+    struct winograd_product n = {.depth = (size_t)count, .a_row = 1, .a_step = from.row, .b_step = to.row, .more = !first};
+    for (size_t o = 0; o < p->outs; o += WINO_CHUNK_OUTS) {
+        size_t in = 0, outs = p->outs - o < WINO_CHUNK_OUTS ? p->outs - o : WINO_CHUNK_OUTS;
+        for (size_t left = (p->ins + WINO_CHUNK_INS - 1) / WINO_CHUNK_INS; left > 0; left--) {
             size_t ins = (p->ins - in + left - 1) / left;
-            for (size_t k = 0; k < WINO_ALL; k++) {
-                const float *a = v + k * winograd_apart(count, p->ins) + in, *b = w + k * winograd_apart(count, p->outs) + o;
-                if (n.c_row == WINO_PANEL) winograd_panel(2, (int)ins, n, a, b, u + k * ins * WINO_PANEL);
-                else winograd_panel(1, (int)ins, n, a, b, u + k * ins * VEC);
-            }
-            if (last) winograd_finish(p, in, ins, o, n.c_row, u, d_w);
-            if (!first || !last) u += WINO_ALL * ins * n.c_row;
+            winograd_sum(n, from, to, ins, outs, v + in, w + o, u);
+            if (last) winograd_finish(p, in, ins, o, outs, u, d_w);
+            if (!first || !last) u += WINO_ALL * ins * outs;
             in += ins;
         }
     }
 }
 
-static size_t winograd_sums_count(const struct winograd_pass *p, int samples)
+static size_t winograd_sums_count(const struct winograd_pass *p, int tiles, int all)
 {
-    bool one = winograd_block_tiles(p->ins, p->outs, samples * p->tiles) == samples * p->tiles;
-    return WINO_ALL * (one ? (size_t)WINO_CHUNK * WINO_PANEL : p->ins * p->outs);
+    return WINO_ALL * (tiles == all ? (size_t)WINO_CHUNK_INS * WINO_CHUNK_OUTS : p->ins * p->outs);
 }
 
 static size_t winograd_scratch_count(const struct conv_shape *s, int samples)
 {
     struct winograd_pass p = winograd_pass_of(s, false);
-    return winograd_tiles_count(&p, samples) + 2 * winograd_sums_count(&p, samples);
+    int all = samples * p.tiles, tiles = winograd_block_tiles(p.ins, p.outs, all);
+    return winograd_grid_count(tiles, p.ins) + winograd_grid_count(tiles, p.outs) + 2 * winograd_sums_count(&p, tiles, all);
 }
 
 static void winograd_backward_weights(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in, size_t out_stride,
@@ -80,13 +87,16 @@ static void winograd_backward_weights(const struct conv_shape *s, int samples, i
 {
     struct winograd_pass p = winograd_pass_of(s, false);
     int all = samples * p.tiles, block = winograd_block_tiles(p.ins, p.outs, all);
+    size_t sums = winograd_sums_count(&p, block, all);
+    struct winograd_place places[WINO_TILES_MAX] UNSET;
     for (int first = 0; first < all; first += block) {
         int count = all - first < block ? all - first : block;
-        float *v = scratch, *w = v + WINO_ALL * winograd_apart(count, p.ins), *u = scratch + winograd_tiles_count(&p, samples);
-        winograd_read(&p, first, count, in_stride, in, v);
-        for (int c = 0; c < cotangents; c++, u += winograd_sums_count(&p, samples)) {
-            winograd_read_gradient(&p, first, count, out_stride, d_out + (size_t)c * cotangent_stride, w);
-            winograd_sum(&p, count, first == 0, first + count == all, v, w, u, d_w[c]);
+        float *u = scratch, *v = scratch + 2 * sums, *w = v + winograd_grid_count(count, p.ins);
+        winograd_places(&p, first, count, places);
+        winograd_read(&p, count, places, in_stride, in, winograd_grid_of(count, p.ins), v);
+        for (int c = 0; c < cotangents; c++, u += sums) {
+            winograd_read_gradient(&p, count, places, out_stride, d_out + (size_t)c * cotangent_stride, winograd_grid_of(count, p.outs), w);
+            winograd_sums(&p, count, first == 0, first + count == all, v, w, u, d_w[c]);
         }
     }
     for (int c = 0; c < cotangents; c++)

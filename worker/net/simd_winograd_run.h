@@ -1,12 +1,9 @@
-/* simd_winograd_run: 3x3 convolution of stride 1 by Winograd's algorithm, samples and tiles in blocks that stay in the cache:
-   all tiles of the samples in one row, a block of them is transformed, multiplied point by point, and transformed back.
+/* simd_winograd_run: 3x3 convolution of stride 1 by Winograd's algorithm, tiles in blocks that stay in the cache: all tiles of
+   all samples in one row; a block of them is transformed, multiplied point by point, and transformed back.
    Included by kernel_simd.c only.
 
    Prepared weights [36][outputs / PANEL][inputs][PANEL], for backward data with inputs and outputs exchanged and the taps
-   turned round. v [36][tiles][inputs] and m [36][tiles][outputs]; WINO_APART floats between points, so that the 36 lines of
-   a vector lie in different sets of the cache. */
-
-enum { WINO_APART = 16 };
+   turned round. */
 
 /* One direction of a layer: `ins` padded channels to `outs`. */
 struct winograd_pass {
@@ -26,20 +23,34 @@ static struct winograd_pass winograd_pass_of(const struct conv_shape *s, bool ba
     return p;
 }
 
-/* Tiles in a block. Few channels: v and m stay in half a mebibyte of L2. Many: the weights do not fit in any case, and are
-   read once for each block: v and m may be as large as they are. */
-static int winograd_block_tiles(size_t ins, size_t outs, int all)
+/* A transformed block of tiles: [36][tiles][channels], points a line of the cache further apart than they must be, and rows
+   too where they would otherwise meet in a few sets of it. */
+enum { WINO_TILES_MAX = 256, WINO_LINE = 16 /* floats of a line: transforms take its vectors one after the other */ };
+struct winograd_grid {
+    size_t row, apart;
+};
+INLINE struct winograd_grid winograd_grid_of(int tiles, size_t channels)
 {
-    size_t weights = WINO_ALL * ins * outs, floats = WINO_ALL * (ins + outs), budget = 96 * 1024;
-    if (budget < weights) budget = weights;
-    size_t tiles = budget / floats / WINO_ROWS * WINO_ROWS;
-    if (tiles < WINO_ROWS) tiles = WINO_ROWS;
-    return (size_t)all < tiles ? all : (int)tiles;
+    struct winograd_grid g = {.row = channels % 128 ? channels : channels + WINO_LINE};
+    g.apart = (size_t)tiles * g.row + WINO_LINE;
+    return g;
+}
+INLINE size_t winograd_grid_count(int tiles, size_t channels)
+{
+    return WINO_ALL * winograd_grid_of(tiles, channels).apart;
 }
 
-INLINE size_t winograd_apart(int tiles, size_t channels)
+/* Tiles in a block, of `all`, in blocks as equal as can be. Few channels: inputs and outputs take 192 KiB of an L2 of half a
+   mebibyte. Many: the weights do not fit there in any case and are read once for each block, so that inputs and outputs may
+   be as large as they are. */
+static int winograd_block_tiles(size_t ins, size_t outs, int all)
 {
-    return (size_t)tiles * channels + WINO_APART;
+    size_t weights = WINO_ALL * ins * outs, floats = WINO_ALL * (ins + outs), budget = 48 * 1024;
+    size_t most = (weights > budget ? weights : budget) / floats / WINO_ROWS * WINO_ROWS;
+    if (most < WINO_ROWS) most = WINO_ROWS;
+    if (most > WINO_TILES_MAX) most = WINO_TILES_MAX;
+    size_t blocks = ((size_t)all + most - 1) / most;
+    return (int)(((size_t)all + blocks - 1) / blocks);
 }
 
 /* ---- weights -------------------------------------------------------------------------------------------- */
@@ -82,94 +93,90 @@ static void winograd_prepare(const struct conv_shape *s, bool backward, const fl
 }
 
 /* ---- tiles ---------------------------------------------------------------------------------------------- */
-/* Where a tile lies: its sample and first pixel of output, and how many of its 4x4 are inside the image. */
+/* Where a tile lies: sample, first pixel of output, how many of its 4x4 outputs are inside the image, and which of its 6x6
+   inputs are: rows top to bottom - 1, columns left to right - 1, the first of them at pixel `in`. */
 struct winograd_place {
-    int sample, row, column, tall, wide;
+    int sample, tall, wide, top, bottom, left, right;
+    size_t in, out;
 };
 
-INLINE struct winograd_place winograd_place_of(const struct winograd_pass *p, int tile)
+static void winograd_places(const struct winograd_pass *p, int first, int count, struct winograd_place places[WINO_TILES_MAX])
 {
-    struct winograd_place at = {.sample = tile / p->tiles};
-    tile -= at.sample * p->tiles;
-    at.row = tile / p->tile_columns * WINO_OUT;
-    at.column = tile % p->tile_columns * WINO_OUT;
-    at.tall = p->rows - at.row < WINO_OUT ? p->rows - at.row : WINO_OUT;
-    at.wide = p->columns - at.column < WINO_OUT ? p->columns - at.column : WINO_OUT;
-    return at;
+    for (int t = 0; t < count; t++) {
+        int sample = (first + t) / p->tiles, tile = (first + t) % p->tiles;
+        int row = tile / p->tile_columns * WINO_OUT, column = tile % p->tile_columns * WINO_OUT, below = p->rows - row, beside = p->columns - column;
+        struct winograd_place at = {.sample = sample, .top = row == 0, .left = column == 0, .out = (size_t)(row * p->columns + column)};
+        at.tall = below < WINO_OUT ? below : WINO_OUT;
+        at.wide = beside < WINO_OUT ? beside : WINO_OUT;
+        at.bottom = below + 1 < WINO_IN ? below + 1 : WINO_IN;
+        at.right = beside + 1 < WINO_IN ? beside + 1 : WINO_IN;
+        at.in = (size_t)((row - 1 + at.top) * p->columns + column - 1 + at.left);
+        places[t] = at;
+    }
 }
 
-/* A tile of inputs at the border: what is outside the image is 0. */
-INLINE void winograd_input_edge(const struct winograd_pass *p, struct winograd_place at, const float *plane, float *v, size_t apart)
+/* Where the vectors of the line of channels from `line` on lie in a sample; how many they are. */
+INLINE int winograd_line(const struct winograd_pass *p, size_t line, size_t channels, size_t at[WINO_LINE / VEC])
 {
-    float patch[WINO_ALL * VEC];
-    for (int r = 0; r < WINO_IN; r++)
-        for (int c = 0; c < WINO_IN; c++) {
-            int y = at.row + r - 1, x = at.column + c - 1;
-            bool inside = y >= 0 && y < p->rows && x >= 0 && x < p->columns;
-            vec value = inside ? vec_load(plane + (size_t)(y * p->columns + x) * (size_t)p->block) : vec_zero();
-            vec_store(patch + (r * WINO_IN + c) * VEC, value);
-        }
-    winograd_input(patch, WINO_IN * VEC, VEC, v, apart);
+    int vectors = 0;
+    for (size_t c = line; c < line + WINO_LINE && c < channels; c += VEC) at[vectors++] = vector_at((int)(c / VEC), p->pixels, p->block);
+    return vectors;
 }
 
-/* Tiles first to first + count - 1 of the input to v. */
-static void winograd_read(const struct winograd_pass *p, int first, int count, size_t stride, const float *in, float *v)
+/* A block of tiles of the input to v. */
+static void winograd_read(const struct winograd_pass *p, int count, const struct winograd_place *places, size_t stride, const float *in,
+                          struct winograd_grid g, float *v)
 {
-    size_t apart = winograd_apart(count, p->ins), row = (size_t)p->columns * (size_t)p->block;
-    for (size_t c = 0; c < p->ins; c += VEC)
+    size_t step = (size_t)p->block, row = (size_t)p->columns * step, planes[WINO_LINE / VEC] = {0};
+    for (size_t line = 0; line < p->ins; line += WINO_LINE) {
+        int vectors = winograd_line(p, line, p->ins, planes);
         for (int t = 0; t < count; t++) {
-            struct winograd_place at = winograd_place_of(p, first + t);
-            const float *plane = in + (size_t)at.sample * stride + vector_at((int)(c / VEC), p->pixels, p->block);
-            float *to = v + (size_t)t * p->ins + c;
-            if (at.row > 0 && at.column > 0 && at.row + WINO_IN - 1 <= p->rows && at.column + WINO_IN - 1 <= p->columns)
-                winograd_input(plane + (size_t)(at.row - 1) * row + (size_t)(at.column - 1) * (size_t)p->block, row, (size_t)p->block, to, apart);
-            else winograd_input_edge(p, at, plane, to, apart);
+            struct winograd_place at = places[t];
+            bool whole = at.bottom - at.top == WINO_IN && at.right - at.left == WINO_IN;
+            const float *x = in + (size_t)at.sample * stride + at.in * step;
+            float *to = v + (size_t)t * g.row + line;
+            for (int i = 0; i < vectors; i++, to += VEC) {
+                if (whole) winograd_input(x + planes[i], row, step, to, g.apart);
+                else winograd_input_edge(x + planes[i], row, step, at.top, at.bottom, at.left, at.right, to, g.apart);
+            }
         }
+    }
 }
 
-INLINE void winograd_output_edge(struct winograd_place at, const float *m, size_t apart, vec bias, float *y, size_t row, size_t step)
+static void winograd_write(const struct winograd_pass *p, int count, const struct winograd_place *places, const float *m, struct winograd_grid g,
+                           const float *bias, size_t stride, float *out)
 {
-    float patch[WINO_OUT * WINO_OUT * VEC];
-    winograd_output(m, apart, bias, patch, WINO_OUT * VEC, VEC);
-    for (int r = 0; r < at.tall; r++)
-        for (int c = 0; c < at.wide; c++) vec_store(y + (size_t)r * row + (size_t)c * step, vec_load(patch + (r * WINO_OUT + c) * VEC));
-}
-
-static void winograd_write(const struct winograd_pass *p, int first, int count, const float *m, const float *bias, size_t stride, float *out)
-{
-    size_t apart = winograd_apart(count, p->outs), step = (size_t)p->block, row = (size_t)p->columns * step;
-    for (size_t c = 0; c < p->outs; c += VEC) {
-        vec add = bias ? vec_load(bias + c) : vec_zero();
+    size_t step = (size_t)p->block, row = (size_t)p->columns * step, planes[WINO_LINE / VEC] = {0};
+    for (size_t line = 0; line < p->outs; line += WINO_LINE) {
+        int vectors = winograd_line(p, line, p->outs, planes);
         for (int t = 0; t < count; t++) {
-            struct winograd_place at = winograd_place_of(p, first + t);
-            float *to = out + (size_t)at.sample * stride + vector_at((int)(c / VEC), p->pixels, p->block) + (size_t)at.row * row + (size_t)at.column * step;
-            const float *from = m + (size_t)t * p->outs + c;
-            if (at.tall == WINO_OUT && at.wide == WINO_OUT) winograd_output(from, apart, add, to, row, step);
-            else winograd_output_edge(at, from, apart, add, to, row, step);
+            struct winograd_place at = places[t];
+            float *y = out + (size_t)at.sample * stride + at.out * step;
+            const float *from = m + (size_t)t * g.row + line;
+            for (int i = 0; i < vectors; i++, from += VEC) {
+                vec add = bias ? vec_load(bias + line + (size_t)i * VEC) : vec_zero();
+                if (at.tall == WINO_OUT && at.wide == WINO_OUT) winograd_output(from, g.apart, add, y + planes[i], row, step);
+                else winograd_output_edge(from, g.apart, add, at.tall, at.wide, y + planes[i], row, step);
+            }
         }
     }
 }
 
 /* ---- forward, backward data ----------------------------------------------------------------------------- */
-/* Floats of a block of tiles, of inputs and outputs. */
-static size_t winograd_tiles_count(const struct winograd_pass *p, int samples)
-{
-    int tiles = winograd_block_tiles(p->ins, p->outs, samples * p->tiles);
-    return WINO_ALL * (winograd_apart(tiles, p->ins) + winograd_apart(tiles, p->outs));
-}
-
 static void winograd_run(const struct winograd_pass *p, int samples, size_t in_stride, const float *in, const float *prepared, const float *bias,
                          size_t out_stride, float *out, float *scratch)
 {
     int all = samples * p->tiles, block = winograd_block_tiles(p->ins, p->outs, all);
+    struct winograd_place places[WINO_TILES_MAX] UNSET;
     for (int first = 0; first < all; first += block) {
         int count = all - first < block ? all - first : block;
-        float *v = scratch, *m = scratch + WINO_ALL * winograd_apart(count, p->ins);
-        winograd_read(p, first, count, in_stride, in, v);
+        struct winograd_grid from = winograd_grid_of(count, p->ins), to = winograd_grid_of(count, p->outs);
+        float *v = scratch, *m = v + winograd_grid_count(count, p->ins);
+        winograd_places(p, first, count, places);
+        winograd_read(p, count, places, in_stride, in, from, v);
         for (size_t k = 0; k < WINO_ALL; k++)
-            winograd_multiply(count, p->ins, p->outs, v + k * winograd_apart(count, p->ins), prepared + k * p->ins * p->outs,
-                              m + k * winograd_apart(count, p->outs));
-        winograd_write(p, first, count, m, bias, out_stride, out);
+            winograd_multiply(count, p->ins, p->outs, v + k * from.apart, from.row, prepared + k * p->ins * p->outs, m + k * to.apart, to.row);
+        winograd_write(p, count, places, m, to, bias, out_stride, out);
     }
 }
 

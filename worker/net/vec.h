@@ -58,6 +58,8 @@ typedef __m128 vec_mask;
 #endif
 #define vec_zero() vec_set(0)
 #define INLINE static inline __attribute__((always_inline))
+/* After a local array that is written before it is read: the build's flags would clear it each time. */
+#define UNSET __attribute__((uninitialized))
 
 /* ((0+1)+(2+3))+... : the order is fixed. */
 INLINE float vec_sum(vec a)
