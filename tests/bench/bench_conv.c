@@ -43,11 +43,11 @@ static float *numbers(size_t count)
 
 static void run_direct(struct bench *b, int kind, int samples)
 {
-    for (size_t n = 0; n < (size_t)samples; n++) {
-        float *in = b->in + n * b->in_count, *out = b->out + n * b->out_count, *d_in = b->d_in + n * b->in_count, *d_out = b->d_out + n * b->out_count;
-        if (kind == SHIM_BACKWARD_WEIGHTS) b->simd->conv_backward_weights(&b->s, in, d_out, b->d_w, NULL);
-        else shim_conv_run(b->direct, 0, b->direct_scratch, kind ? d_in : in, b->w, NULL, kind ? d_out : out);
-    }
+    struct batch batch = {.samples = samples, .cotangents = 1, .value = b->in_count, .gradient = b->out_count};
+    if (kind == SHIM_BACKWARD_WEIGHTS) b->simd->conv_backward_weights(&b->s, &batch, b->in, b->d_out, b->d_w, NULL);
+    else
+        for (size_t n = 0; n < (size_t)samples; n++)
+            shim_conv_run(b->direct, 0, b->direct_scratch, (kind ? b->d_in : b->in) + n * b->in_count, b->w, NULL, (kind ? b->d_out : b->out) + n * b->out_count);
 }
 
 static void run_winograd(struct bench *b, int kind, int samples)
