@@ -482,6 +482,7 @@ void test_trainer_validates_in_tiles_of_the_patch_as_without_a_tile(void)
     CHECK_TEXT(tiled->result.weights_sha256, plain->result.weights_sha256);
     CHECK(tiled->count == plain->count && tiled->count > 0);
     check_same_points(plain, (const struct run *[]){tiled}, 1);
+    free(plain), free(tiled);
 }
 
 void test_trainer_whole_image_tiles_change_the_scores_and_nothing_else(void)
@@ -500,4 +501,5 @@ void test_trainer_whole_image_tiles_change_the_scores_and_nothing_else(void)
         differ += memcmp(&a->value, &b->value, sizeof a->value) != 0;
     }
     CHECK(differ > 0);
+    free(plain), free(whole);
 }
