@@ -270,6 +270,7 @@ static enum err set_up(struct agent *a, struct err_note *note)
     a->attempt.client = a->client;
     a->attempt.beat = a->beat;
     a->attempt.work_dir = a->work.own;
+    a->attempt.tuning_path = a->work.tuning;
     a->attempt.data_root = s->data_root;
     a->attempt.host = a->host;
     a->attempt.cache = (struct dataset_cache){.dir = a->work.cache, .bytes_max = s->cache_bytes_max};

@@ -72,7 +72,7 @@ static enum err start_child(struct attempt *a, struct err_note *note)
 {
     const struct child_settings settings = {
         .program = a->s->train_program, .job_path = a->job_path, .data_path = *a->data_path ? a->data_path : NULL, .out_path = a->out,
-        .resume_path = a->resumes ? a->resume_path : NULL, .log_path = a->log_path, .threads = a->s->threads};
+        .resume_path = a->resumes ? a->resume_path : NULL, .tuning_path = a->s->tuning_path, .log_path = a->log_path, .threads = a->s->threads};
     enum err e = child_start(&settings, &a->child, note);
     if (!e) log_info("child.started", "job=%s attempt=%s pid=%d", a->key.job, a->key.attempt, (int)a->child.pid);
     return e;

@@ -16,6 +16,7 @@ struct attempt_settings {
     struct api_client *beat;     /* heartbeats only */
     const char *work_dir;        /* existing; a folder is made in it and removed again */
     const char *data_root;       /* NULL: no {"path": ...} data sets */
+    const char *tuning_path;     /* measured kernels, kept between jobs; NULL: none */
     const char *train_program;
     const char *host;            /* for the log */
     struct dataset_cache cache;  /* its client, stop and retry_ms are filled by the attempt */

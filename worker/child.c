@@ -85,6 +85,7 @@ enum err child_start(const struct child_settings *s, struct child *child, struct
     const char *argv[ARGS_MAX] = {s->program, s->job_path, "--out", s->out_path, "--events-fd", events_fd, "--threads", threads};
     int argc = 8;
     if (s->data_path) argv[argc++] = "--data", argv[argc++] = s->data_path;
+    if (s->tuning_path) argv[argc++] = "--tuning", argv[argc++] = s->tuning_path;
     if (s->resume_path) argv[argc++] = "--resume", argv[argc++] = s->resume_path;
     int ends[2], log = open(s->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0) return err_set(note, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, s->log_path, "%s", strerror(errno));

@@ -13,6 +13,7 @@ struct child_settings {
     const char *program;    /* path of tandem-train, or a name to be found in PATH */
     const char *job_path, *data_path, *out_path; /* data_path NULL: a generated set */
     const char *resume_path; /* NULL: from the start */
+    const char *tuning_path; /* measured kernels, shared by the jobs of this host; NULL: none */
     const char *log_path;   /* gets its stdout and stderr */
     int threads;
 };

@@ -103,6 +103,7 @@ enum err work_dir_open(const char *dir, struct work_dir *work, struct err_note *
         return err_set(note, ERR_IO, top, "the path is too long or cannot be resolved");
     }
     snprintf(work->cache, sizeof work->cache, "%.950s/blobs", absolute);
+    snprintf(work->tuning, sizeof work->tuning, "%.950s/tuning.txt", absolute);
     snprintf(real, sizeof real, "%.950s/work", absolute);
     free(absolute);
     e = make_path(work->cache, note);

@@ -6,6 +6,7 @@
 enum { WORK_DIR_BYTES = 1024 };
 struct work_dir {
     char cache[WORK_DIR_BYTES];   /* DIR/blobs: archives by sha256, shared */
+    char tuning[WORK_DIR_BYTES];  /* DIR/tuning.txt: how fast which kernel is here, shared by all jobs */
     char own[WORK_DIR_BYTES];     /* DIR/work/run-XXXXXX: this process's */
     int lock;                     /* held as long as the process lives */
 };

@@ -5,6 +5,7 @@
 
 #ifdef HAVE_DNNL
 #include "worker/net/backend_dnnl.h"
+#include "worker/net/dnnl_shim.h"
 #endif
 
 static bool have_always(void)
@@ -45,4 +46,13 @@ enum err backend_find(const char *name, struct backend *out, struct err_note *no
         err_print(note->allowed, sizeof note->allowed, "%s", names);
     }
     return e;
+}
+
+const char *backend_library(void)
+{
+#ifdef HAVE_DNNL
+    return shim_library();
+#else
+    return "none";
+#endif
 }

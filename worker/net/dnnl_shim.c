@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <dnnl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Of libgomp, on which Debian's oneDNN runs. Its header comes with gcc only. */
@@ -117,6 +118,14 @@ bool shim_start(void)
 {
     pthread_once(&once, start);
     return engine != NULL;
+}
+
+const char *shim_library(void)
+{
+    static char name[48];
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(name, sizeof name, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
+    return name;
 }
 
 void shim_thread_start(void)

@@ -15,6 +15,7 @@ struct shim_conv;
 
 bool shim_start(void);       /* makes the engine, once; false when there is none. Thread-safe. */
 int shim_block(void);        /* the block this machine's kernels like: 16 with AVX-512, 8 with AVX2; 0: none of them is fast */
+const char *shim_library(void); /* "oneDNN 2.6.3": the one that is loaded */
 void shim_thread_start(void);/* one thread per call of a kernel: must run in each thread that makes or runs one */
 /* Direct convolution. NULL when oneDNN has no such kernel or no memory. lanes: how many threads may run it at once. */
 struct shim_conv *shim_conv_new(enum shim_kind kind, const struct shim_conv_shape *s, int lanes);

@@ -19,6 +19,7 @@
 #include "worker/run/progress_line.h"
 #include "worker/run/run_data.h"
 #include "worker/run/run_failure.h"
+#include "worker/run/run_kernels.h"
 #include "worker/run/sandbox.h"
 #include "worker/run/score_table.h"
 #include "worker/train/durable_file.h"
@@ -34,7 +35,8 @@ struct run {
     struct err_list errors, warnings;
     char spec_hash[SHA256_HEX], made_by[128];
     struct dataset set;
-    struct network_kernels kernels;
+    struct run_kernels kernels;
+    struct network_kernels tile_kernels;
     struct network *net, *validation_net; /* the second NULL: the first validates, too */
     struct trainer *trainer;
     struct json_lines *lines;
@@ -151,8 +153,29 @@ static enum err make_validation_network(struct run *r, struct err_note *note)
     model_tile_config(&r->spec, (int)r->set.channels, (int)r->set.num_classes, &config);
     config.lanes = network_config(r->net)->lanes;
     config.backend = network_config(r->net)->backend;
-    config.kernels = network_kernels(r->net);
+    r->tile_kernels = *network_kernels(r->net);
+    r->tile_kernels.micro_batch = 1; /* tiles may be few and large: every lane should have one */
+    config.kernels = &r->tile_kernels;
     return network_new(&config, &r->validation_net, note);
+}
+
+static enum err choose_kernels(struct run *r, struct network_config *config, struct err_note *note)
+{
+    struct err_note warning;
+    if (!r->spec.kernels.given)
+        json_lines_phase(r->lines, "tuning");
+    enum err e = run_kernels_choose(&r->kernels, &r->spec, r->spec_hash, config, r->options->out, r->options->resume != NULL, &warning, note);
+    if (e)
+        return e;
+    if (warning.detail[0])
+        say(r, "warn", warning.detail);
+    if (r->kernels.tuned && r->kernels.measured) {
+        char text[128];
+        err_print(text, sizeof text, "kernels: %d cases timed in %.2f s; micro-batch %d", r->kernels.measured, r->kernels.seconds, r->kernels.kernels.micro_batch);
+        say(r, "info", text);
+    }
+    config->kernels = &r->kernels.kernels;
+    return OK;
 }
 
 static enum err make_network(struct run *r, struct err_note *note)
@@ -162,11 +185,9 @@ static enum err make_network(struct run *r, struct err_note *note)
     config.gradients = strategy_gradients(&r->spec.loss);
     config.lanes = r->options->threads ? r->options->threads : r->spec.training.threads;
     config.backend = r->options->backend;
-    if (r->spec.kernels.given) {
-        model_kernels_of_spec(&r->spec, &r->kernels);
-        config.kernels = &r->kernels;
-    }
-    enum err e = network_new(&config, &r->net, note);
+    enum err e = choose_kernels(r, &config, note);
+    if (!e)
+        e = network_new(&config, &r->net, note);
     if (e)
         return e;
     if (r->options->profile && (e = network_profile_on(r->net, note)))
@@ -177,6 +198,9 @@ static enum err make_network(struct run *r, struct err_note *note)
     if (e)
         return e;
     model_kernels_to_spec(network_kernels(r->net), &r->spec);
+    e = run_kernels_write(&r->spec, r->options->out, note);
+    if (e)
+        return e;
     err_print(r->made_by, sizeof r->made_by, "tandem %s, %s, %s", TANDEM_VERSION, network_config(r->net)->backend, run_isa());
     return OK;
 }
@@ -338,7 +362,7 @@ static const char *folder_of(const char *path, char *to, size_t size)
     return to[0] ? to : "/";
 }
 
-static enum err fence(const struct run_options *o, char *said, size_t size, struct err_note *note)
+static enum err fence(const struct run_options *o, int tuning_fd, char *said, size_t size, struct err_note *note)
 {
     char job[PATH_ROOM], resume[PATH_ROOM], data[PATH_ROOM];
     struct stat st;
@@ -355,8 +379,11 @@ static enum err fence(const struct run_options *o, char *said, size_t size, stru
         s.read_dirs[n++] = folder_of(o->resume, resume, sizeof resume);
     if (o->data)
         s.read_dirs[n++] = stat(o->data, &st) == 0 && S_ISREG(st.st_mode) ? folder_of(o->data, data, sizeof data) : o->data;
+    int kept = 0;
     if (o->events_fd >= 0)
-        s.keep_fds[0] = o->events_fd;
+        s.keep_fds[kept++] = o->events_fd;
+    if (tuning_fd >= 0)
+        s.keep_fds[kept] = tuning_fd;
     return sandbox_enter(&s, said, size, note);
 }
 
@@ -371,14 +398,18 @@ int run_job(const struct run_options *options)
     enum err e = OK;
     if (mkdir(options->out, 0755) < 0 && errno != EEXIST)
         e = err_set(&note, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, options->out, "cannot make %s: %s", options->out, strerror(errno));
+    struct err_note no_tuning = {0};
+    enum err tuning = tuning_file_open(&r->kernels.file, options->tuning, run_isa(), &no_tuning);
     if (!e)
-        e = fence(options, said, sizeof said, &note);
+        e = fence(options, r->kernels.file.fd, said, sizeof said, &note);
     r->lines = json_lines_open(options->events_fd);
     term_watch(options->events_fd < 0);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is told as a full disk, not as a death */
     progress_line_start(&r->shown, options->events_fd < 0 ? stdout : NULL);
     if (!e && json_lines_listened(r->lines))
         say(r, "info", said);
+    if (!e && tuning)
+        say(r, "warn", no_tuning.detail);
     if (!e)
         e = steps_of_a_run(r, &note);
     if (e)
@@ -392,6 +423,7 @@ int run_job(const struct run_options *options)
     network_free(r->validation_net);
     network_free(r->net);
     dataset_free(&r->set);
+    tuning_file_close(&r->kernels.file);
     json_lines_close(r->lines);
     free(r);
     return stopped ? EXIT_STOPPED : run_exit_code(e);

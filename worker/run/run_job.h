@@ -11,6 +11,7 @@ struct run_options {
     const char *backend; /* "dnnl", "ref"; NULL: the fastest here */
     int threads;         /* 0: as the spec says */
     int events_fd;       /* -1: alone in a shell */
+    const char *tuning;  /* file of measured kernels, shared by the jobs of this machine; NULL: measured anew */
     bool profile;        /* measure, and print where the time went */
 };
 /* Runs it, writing checkpoints, model.safetensors, model.json, curves.csv, curves.svg, previews and result.json into `out`.

@@ -21,6 +21,7 @@ static const char usage[] =
     "    --threads N       lanes; 0 = as the job says, else all processors of this process\n"
     "    --events-fd N     JSON lines for a parent instead of a progress line\n"
     "    --backend NAME    dnnl | ref; without it the fastest that this machine has\n"
+    "    --tuning FILE     keep there how fast each convolution runs here, so that the next job need not measure\n"
     "    --profile         measure, and print at the end where the time went, layer by layer\n"
     "tandem-train predict --model DIR --images DIR --out DIR [--overlap F] [--threads N]\n"
     "                      masks of class indices and coloured ones for a folder of PNG and JPEG files\n"
@@ -31,7 +32,7 @@ static const char usage[] =
     "exit codes: 0 done, 64 usage, 65 job or data refused, 70 internal, 71 memory, 73 disk full, 75 stopped by TERM, 76 diverged\n";
 
 struct arguments {
-    const char *data, *out, *resume, *model, *images, *backend;
+    const char *data, *out, *resume, *model, *images, *backend, *tuning;
     long threads, events_fd, seed, profile;
     double overlap;
     const char *rest[2]; /* what is no option */
@@ -48,7 +49,7 @@ struct argument_row {
 #define ROW(flag, kind, member, min, max) {flag, kind, offsetof(struct arguments, member), min, max}
 static const struct argument_row rows[] = {
     ROW("--data", ARGUMENT_TEXT, data, 0, 0), ROW("--out", ARGUMENT_TEXT, out, 0, 0), ROW("--resume", ARGUMENT_TEXT, resume, 0, 0),
-    ROW("--model", ARGUMENT_TEXT, model, 0, 0), ROW("--images", ARGUMENT_TEXT, images, 0, 0), ROW("--backend", ARGUMENT_TEXT, backend, 0, 0),
+    ROW("--model", ARGUMENT_TEXT, model, 0, 0), ROW("--images", ARGUMENT_TEXT, images, 0, 0), ROW("--backend", ARGUMENT_TEXT, backend, 0, 0), ROW("--tuning", ARGUMENT_TEXT, tuning, 0, 0),
     ROW("--threads", ARGUMENT_LONG, threads, 0, 256), ROW("--events-fd", ARGUMENT_LONG, events_fd, 3, 1 << 20), ROW("--seed", ARGUMENT_LONG, seed, 0, 1e15),
     ROW("--overlap", ARGUMENT_REAL, overlap, 0, 0.9), ROW("--profile", ARGUMENT_FLAG, profile, 0, 0),
 };
@@ -116,7 +117,7 @@ static int verb_train(const struct arguments *a)
 {
     if (!a->out)
         return missing("--out DIR");
-    struct run_options o = {.job = a->rest[0], .data = a->data, .out = a->out, .resume = a->resume, .backend = a->backend, .threads = (int)a->threads, .events_fd = (int)a->events_fd, .profile = a->profile};
+    struct run_options o = {.job = a->rest[0], .data = a->data, .out = a->out, .resume = a->resume, .backend = a->backend, .threads = (int)a->threads, .events_fd = (int)a->events_fd, .tuning = a->tuning, .profile = a->profile};
     return run_job(&o);
 }
 

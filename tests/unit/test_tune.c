@@ -1,0 +1,138 @@
+/* test_tune: choosing kernels: complete, accepted by the network, a function of the table, and never measured twice. */
+#include <sys/stat.h>
+#include <unistd.h>
+#include "schema/job/job_memory.h"
+#include "tests/check.h"
+#include "tests/unit/net_fixture.h"
+#include "worker/net/tune.h"
+#include "worker/run/tuning_file.h"
+
+static struct network_config config_of(void)
+{
+    struct network_config c = config_tiny();
+    c.widths[0] = 16, c.widths[1] = 24;
+    c.patch[0] = 32, c.patch[1] = 24;
+    c.batch = 4;
+    c.lanes = 2;
+    return c;
+}
+
+static struct tune_table *new_table(void)
+{
+    static struct tune_table table;
+    memset(&table, 0, sizeof table);
+    return &table;
+}
+
+void test_tune_names_every_layer_in_a_form_that_the_network_takes_unchanged(void)
+{
+    struct network_config c = config_of();
+    struct tune_table *table = new_table();
+    struct network_kernels kernels;
+    struct network *net;
+    struct err_note note = {0};
+    CHECK_INT(network_tune(&c, table, &kernels, &note), OK);
+    CHECK(kernels.micro_batch >= 1 && kernels.micro_batch <= MICRO_BATCH_TUNED_MAX && kernels.micro_batch <= c.batch / c.lanes);
+    c.kernels = &kernels;
+    CHECK_INT(network_new(&c, &net, &note), OK);
+    CHECK(!network_kernels_changed(net));
+    CHECK(memcmp(network_kernels(net), &kernels, sizeof kernels) == 0);
+    network_free(net);
+}
+
+void test_tune_measures_nothing_that_the_table_knows(void)
+{
+    struct network_config c = config_of();
+    struct tune_table *table = new_table();
+    struct network_kernels first, second;
+    CHECK_INT(network_tune(&c, table, &first, NULL), OK);
+    int count = table->count;
+    CHECK_INT(network_tune(&c, table, &second, NULL), OK);
+    CHECK_INT(table->count, count);
+    CHECK(memcmp(&first, &second, sizeof first) == 0);
+}
+
+/* A table in which Winograd is `factor` times as slow as direct, and companions cost nothing. */
+static void fill_table(struct tune_table *table, double factor, double of_company)
+{
+    for (int i = 0; i < table->count; i++) {
+        struct tune_entry *e = &table->entry[i];
+        if (e->ns <= 0) continue;
+        e->prepare_ns = 0;
+        e->ns = 1e6 * (e->algorithm == ALGORITHM_WINOGRAD ? factor : 1) * (e->samples > 1 ? of_company : 1);
+    }
+}
+
+static bool has(const struct network_kernels *k, enum network_algorithm algorithm)
+{
+    for (int i = 0; i < k->layers; i++)
+        if (k->layer[i].forward == algorithm || k->layer[i].backward_data == algorithm || k->layer[i].backward_weights == algorithm) return true;
+    return false;
+}
+
+void test_tune_takes_the_faster_algorithm_and_the_micro_batch_that_pays(void)
+{
+    struct network_config c = config_of();
+    struct tune_table *table = new_table();
+    struct network_kernels k;
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    bool possible = false;
+    for (int i = 0; i < table->count; i++) possible |= table->entry[i].algorithm == ALGORITHM_WINOGRAD && table->entry[i].ns > 0;
+    if (!possible) check_skip("the fastest backend here has no Winograd kernels");
+    fill_table(table, 0.5, 1);
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    CHECK(has(&k, ALGORITHM_WINOGRAD));
+    fill_table(table, 2, 1);
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    CHECK(!has(&k, ALGORITHM_WINOGRAD));
+    fill_table(table, 0.5, 0.5);
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    CHECK_INT(k.micro_batch, 2); /* four would leave one of the two lanes idle */
+    fill_table(table, 0.5, 3);
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    CHECK_INT(k.micro_batch, 1);
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------ */
+void test_tuning_file_gives_back_what_was_appended_and_skips_what_is_no_line_of_this_machine(void)
+{
+    struct tuning_file file;
+    struct tune_table *table = new_table(), before;
+    struct err_note note;
+    CHECK_INT(tuning_file_open(&file, "tuning.txt", "avx2", &note), OK);
+    table->count = 2;
+    table->entry[0] = (struct tune_entry){8, 32, 24, 16, 24, TUNE_BACKWARD_DATA, ALGORITHM_WINOGRAD, 2, 1234, 56};
+    table->entry[1] = (struct tune_entry){8, 32, 24, 16, 24, TUNE_FORWARD, ALGORITHM_DIRECT, 1, 99, 0};
+    before = *table;
+    CHECK_INT(tuning_file_append(&file, table, &note), OK);
+    FILE *f = fopen("tuning.txt", "a");
+    CHECK(f && fprintf(f, "0123456789abcdef 8 1 1 8 8 forward direct 1 5 0\n%s 8 1 1 8 8 sideways direct 1 5 0\n%s 8 1 1", file.machine, file.machine) > 0 && fclose(f) == 0);
+    tuning_file_read(&file, table);
+    CHECK_INT(table->count, 2);
+    CHECK_INT(table->known, 2);
+    for (int i = 0; i < 2; i++) CHECK(memcmp(&table->entry[i], &before.entry[i], sizeof before.entry[0]) == 0);
+    table->entry[table->count++] = (struct tune_entry){8, 7, 7, 8, 8, TUNE_FORWARD, ALGORITHM_DIRECT, 1, 7, 0}; /* behind the torn line */
+    CHECK_INT(tuning_file_append(&file, table, &note), OK);
+    tuning_file_read(&file, table);
+    CHECK_INT(table->count, 3);
+    CHECK_INT(table->entry[2].rows, 7);
+    tuning_file_close(&file);
+    CHECK_INT(tuning_file_open(&file, "tuning.txt", "avx512", &note), OK); /* another machine */
+    tuning_file_read(&file, table);
+    CHECK_INT(table->count, 0);
+    tuning_file_close(&file);
+}
+
+void test_tuning_file_that_cannot_be_had_says_so_and_costs_nothing_else(void)
+{
+    struct tuning_file file;
+    struct err_note note = {0};
+    struct tune_table *table = new_table();
+    CHECK_INT(tuning_file_open(&file, "no/such/folder/tuning.txt", "avx2", &note), ERR_IO);
+    CHECK_TEXT(note.detail, "cannot open no/such/folder/tuning.txt: No such file or directory");
+    tuning_file_read(&file, table);
+    CHECK_INT(table->count, 0);
+    CHECK_INT(tuning_file_append(&file, table, &note), OK);
+    CHECK_INT(tuning_file_open(&file, NULL, "avx2", &note), OK);
+    CHECK_INT(file.fd, -1);
+}
