@@ -5,6 +5,7 @@ set -eu
 unset TANDEM_SERVER TANDEM_TOKEN TANDEM_TOKEN_FILE
 slow=${TANDEM_SAN:+10} # under sanitizers everything takes longer
 started= workers=0 server=
+. "$TANDEM_ROOT/tests/e2e/_kernels.sh"
 
 skip() { echo "skipped: $*"; exit 77; }
 fail() {
@@ -95,7 +96,8 @@ write_job() {
  "model": {"widths": [8, 16], "convs": 1},
  "loss": {"strategy": "scheduled", "alpha": {"schedule": "linear", "start": 1.0, "end": 0.0}},
  "training": {"epochs": $2, "steps_per_epoch": ${steps_per_epoch:-12}, "batch": 4, "patch": [64, 64], "checkpoint_epochs": 1},
- "validation": {"previews": 1}, "seed": $3, "max_attempts": 100}
+ "validation": {"previews": 1}, "seed": $3, "max_attempts": 100,
+ $(kernels_of encoder.0.conv.0 encoder.1.conv.0 decoder.0.conv.0)}
 JOB
 }
 # a seeded random number below $1, the same on every machine

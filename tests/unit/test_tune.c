@@ -2,9 +2,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "schema/job/job_memory.h"
+#include "schema/job/job_spec_json.h"
 #include "tests/check.h"
 #include "tests/unit/net_fixture.h"
 #include "worker/net/tune.h"
+#include "worker/run/model_file.h"
+#include "worker/run/run_kernels.h"
 #include "worker/run/tuning_file.h"
 
 static struct network_config config_of(void)
@@ -135,4 +138,46 @@ void test_tuning_file_that_cannot_be_had_says_so_and_costs_nothing_else(void)
     CHECK_INT(tuning_file_append(&file, table, &note), OK);
     CHECK_INT(tuning_file_open(&file, NULL, "avx2", &note), OK);
     CHECK_INT(file.fd, -1);
+}
+
+/* ---- given, remembered, measured ------------------------------------------------------------------------- */
+static const char *const job = "{\"dataset\": \"a\", \"model\": {\"widths\": [8, 16], \"convs\": 1}, \"training\": {\"batch\": 4, \"patch\": [32, 32]}%s}";
+static const char *const kernels = ", \"kernels\": {\"micro_batch\": 3, \"layers\": []}";
+
+static void read_spec(const char *more, struct job_spec *spec, char hash[65])
+{
+    static struct err_list errors, warnings;
+    char text[512];
+    snprintf(text, sizeof text, job, more);
+    CHECK_INT(job_spec_parse(text, strlen(text), spec, &errors, &warnings), OK);
+    job_spec_hash(spec, hash);
+}
+
+void test_run_kernels_are_the_given_ones_else_those_of_the_run_that_goes_on_else_measured(void)
+{
+    static struct run_kernels rk;
+    static struct job_spec plain, given;
+    char hash[65], same[65];
+    struct network_config c;
+    struct err_note warning;
+    rk.file.fd = -1;
+    read_spec("", &plain, hash);
+    read_spec(kernels, &given, same);
+    CHECK_TEXT(same, hash); /* the kernels are no part of what a job is */
+    model_network_config(&plain, 1, 2, &c);
+    c.lanes = 1;
+    CHECK_INT(run_kernels_choose(&rk, &given, hash, &c, ".", false, &warning, NULL), OK);
+    CHECK(!rk.tuned);
+    CHECK_INT(rk.kernels.micro_batch, 3);
+    CHECK_INT(run_kernels_write(&given, ".", NULL), OK);
+    rk.kernels.micro_batch = 0;
+    CHECK_INT(run_kernels_choose(&rk, &plain, hash, &c, ".", true, &warning, NULL), OK);
+    CHECK(!rk.tuned);
+    CHECK_INT(rk.kernels.micro_batch, 3);
+    CHECK_INT(run_kernels_choose(&rk, &plain, "another job", &c, ".", true, &warning, NULL), OK);
+    CHECK(rk.tuned);
+    CHECK_INT(rk.kernels.layers, 3);
+    rk.tuned = false;
+    CHECK_INT(run_kernels_choose(&rk, &plain, hash, &c, ".", false, &warning, NULL), OK); /* a new start, whatever lies there */
+    CHECK(rk.tuned);
 }
