@@ -33,7 +33,7 @@ grep -qs '"class": *"diverged"' events
 grep -qs '"samples"' events
 echo garbage >garbage
 wrong 70 'is not a checkpoint' good.json --out o --resume garbage
-(ulimit -f 1; code=0; "$train" good.json --out small >said 2>&1 || code=$?; same "status with a full disk" 73 "$code")
+(ulimit -f 16; code=0; "$train" good.json --out small >said 2>&1 || code=$?; same "status with a full disk" 73 "$code")
 grep -qs 'no_space: cannot write small/checkpoint-last' said
 [ ! -e small/checkpoint-last ] && [ ! -e small/checkpoint-last.part ]
 "$train" good.json --out done >said
