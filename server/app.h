@@ -3,6 +3,7 @@
 #define SERVER_APP_H
 #include <stdint.h>
 #include "server/blob.h"
+#include "server/desk.h"
 #include "server/http.h"
 #include "server/queue.h"
 #include "server/store.h"
@@ -13,6 +14,7 @@ struct app {
     struct queue *queue;
     struct blob_store *blobs;
     struct stream_hub *hub;
+    struct desk *desk;          /* where reports are written */
     struct http *http;          /* set once http_start has returned: /metrics may come before it is */
     int64_t job_memory_max;     /* predicted peak above which a job is refused at submit; 0 = none */
     int64_t started_mono_ms;

@@ -9,7 +9,8 @@ http_handler handle_strategies, handle_alpha_preview;
 http_handler handle_job_submit, handle_job_list, handle_job_get, handle_job_cancel, handle_job_retry;
 http_handler handle_job_metrics, handle_job_logs, handle_job_events, handle_job_attempts, handle_job_artifacts,
     handle_job_artifact, handle_events;
-http_handler handle_sweep_submit, handle_sweep_preview, handle_sweep_list, handle_sweep_get, handle_sweep_cancel, handle_sweep_extend;
+http_handler handle_sweep_submit, handle_sweep_preview, handle_sweep_list, handle_sweep_get, handle_sweep_cancel, handle_sweep_extend,
+    handle_sweep_trials, handle_sweep_report;
 http_handler handle_dataset_list, handle_dataset_get, handle_dataset_put;
 http_handler handle_worker_list, handle_backup, handle_worker_register, handle_worker_claim, handle_worker_dataset;
 http_handler handle_attempt_heartbeat, handle_attempt_metrics, handle_attempt_logs, handle_attempt_finish,

@@ -68,7 +68,8 @@ static enum err metrics_rule(struct queue_call *c, struct store_db *db)
     }
     if (!e && job.metric_points > c->queue->settings.metric_points_max)
         return queue_refuse(c, ERR_TOO_LARGE, "/series", "a job keeps at most %lld points", (long long)c->queue->settings.metric_points_max);
-    return e ? e : queue_note(db, &job, "metrics", m->data.data, m->told.data);
+    if (!e) e = queue_note(db, &job, "metrics", m->data.data, m->told.data);
+    return e ? e : queue_prune_after(c->queue, db, &job, &m->batch);
 }
 
 static enum err write_event(struct metrics *m)

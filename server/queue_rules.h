@@ -62,6 +62,10 @@ enum err queue_find_sweep(struct queue_call *c, struct store_db *db, const char 
 /* Whose turn it is (queue_share.c): the job that this worker is to have. ERR_NOT_FOUND: none. */
 enum err queue_next_job(struct store_db *db, const struct worker_row *worker, struct job_row *job) MUST_USE;
 enum err queue_claimed(struct store_db *db, const struct job_row *job) MUST_USE; /* it was given that job */
+/* Which trials go on (queue_prune.c): after metrics of one, and of every sweep, as often as there is time. Nothing without pruning. */
+struct metric_batch;
+enum err queue_prune_after(const struct queue *q, struct store_db *db, const struct job_row *job, const struct metric_batch *batch) MUST_USE;
+enum err queue_prune_all(const struct queue *q, struct store_db *db) MUST_USE;
 
 /* ---- leases ---- */
 struct lease_keep { /* a queue_lease kept by a call */

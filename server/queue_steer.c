@@ -120,6 +120,7 @@ static enum err reap_rule(struct queue_call *c, struct store_db *db)
         }
         if (e == ERR_NOT_FOUND) e = OK;
     }
+    if (!e) e = queue_prune_all(c->queue, db);
     if (!e) e = store_sweep_purge_keys(db, clock_wall_ms() - c->queue->settings.idempotency_ms);
     return e ? e : store_key_purge(db, clock_wall_ms() - c->queue->settings.idempotency_ms);
 }

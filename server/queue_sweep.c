@@ -217,6 +217,42 @@ enum err queue_sweep_get(struct queue *q, const char *sweep_id, const char *owne
     return queue_post(&g->call, STORE_READ);
 }
 
+static enum err trials_rule(struct queue_call *c, struct store_db *db)
+{
+    struct sweep_row row;
+    enum err e = queue_find_sweep(c, db, ((struct glance *)c)->id, &row);
+    if (!e) e = buf_text(&c->body, "{\"trials\":[");
+    if (!e) e = store_trial_list(db, row.number, &c->body);
+    return e ? e : buf_text(&c->body, "]}");
+}
+
+enum err queue_sweep_trials(struct queue *q, const char *sweep_id, const char *owner, queue_done *done, void *context)
+{
+    struct glance *g = queue_call_new(q, sizeof *g, trials_rule, done, context);
+    g->id = queue_keep_or(&g->call, sweep_id, "");
+    g->call.owner = queue_keep(&g->call, owner);
+    return queue_post(&g->call, STORE_READ);
+}
+
+static enum err results_rule(struct queue_call *c, struct store_db *db)
+{
+    struct sweep_row row;
+    enum err e = queue_find_sweep(c, db, ((struct glance *)c)->id, &row);
+    if (!e) e = buf_text(&c->body, "{\"sweep\":");
+    if (!e) e = store_sweep_view(db, row.number, true, &c->body);
+    if (!e) e = buf_text(&c->body, ",\"trials\":[");
+    if (!e) e = store_trial_results(db, row.number, &c->body);
+    return e ? e : buf_text(&c->body, "]}");
+}
+
+enum err queue_sweep_results(struct queue *q, const char *sweep_id, const char *owner, queue_done *done, void *context)
+{
+    struct glance *g = queue_call_new(q, sizeof *g, results_rule, done, context);
+    g->id = queue_keep_or(&g->call, sweep_id, "");
+    g->call.owner = queue_keep(&g->call, owner);
+    return queue_post(&g->call, STORE_READ);
+}
+
 static enum err list_rule(struct queue_call *c, struct store_db *db)
 {
     struct glance *g = (struct glance *)c;

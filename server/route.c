@@ -36,6 +36,8 @@ static const struct {
     [API_SWEEP_PREVIEW] = {handle_sweep_preview, NULL},
     [API_SWEEP_LIST] = {handle_sweep_list, NULL},
     [API_SWEEP_GET] = {handle_sweep_get, NULL},
+    [API_SWEEP_TRIALS] = {handle_sweep_trials, NULL},
+    [API_SWEEP_REPORT] = {handle_sweep_report, NULL},
     [API_SWEEP_CANCEL] = {handle_sweep_cancel, NULL},
     [API_SWEEP_EXTEND] = {handle_sweep_extend, NULL},
     [API_DATASET_LIST] = {handle_dataset_list, NULL},

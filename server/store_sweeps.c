@@ -161,6 +161,92 @@ enum err store_sweep_list(struct store_db *db, const char *owner, const char *pr
     return e;
 }
 
+#define TRIAL \
+    "SELECT json_object('trial', t.trial, 'label', t.label, 'seed', t.seed, 'fold', nullif(t.fold, -1), 'job', j.id, 'state', j.state," \
+    " 'failure', nullif(j.failure_class, ''), 'pruned_epoch', t.pruned_epoch, 'epoch', j.epoch, 'epochs', j.epochs, 'attempt', j.attempt"
+#define TRIAL_ORDER " WHERE t.sweep = ?1 ORDER BY t.trial"
+
+enum err store_trial_list(struct store_db *db, int64_t sweep, struct buf *to)
+{
+    static const char sql[] = TRIAL ") FROM trial t JOIN job j ON j.number = t.job" TRIAL_ORDER;
+    return store_add_rows(store_query(db, sql, "i", sweep), to);
+}
+
+/* The epoch of the best monitor: the first of equals, as the trainer takes it. NaN is NULL here, and never best. A loss of exactness would
+   show in a report: json_object writes 15 digits, so the scores come as quoted texts of 17. */
+enum err store_trial_results(struct store_db *db, int64_t sweep, struct buf *to)
+{
+    static const char sql[] =
+        "WITH best AS (SELECT t.job, (SELECT m.step FROM series s JOIN metric m ON m.series = s.number WHERE s.job = t.job AND s.x = 'epoch' AND"
+        " s.name = json_extract(x.spec, '$.validation.monitor') AND m.value IS NOT NULL ORDER BY m.value DESC, m.step LIMIT 1) AS step"
+        " FROM trial t JOIN job_text x ON x.job = t.job WHERE t.sweep = ?1) "
+        TRIAL ", 'spec_hash', j.spec_hash, 'strategy', j.strategy, 'losses', j.losses, 'nondeterministic', j.nondeterministic,"
+        " 'monitor', json_extract(x.spec, '$.validation.monitor'), 'best_epoch', b.step, 'images', json_extract(x.result, '$.val_images.dice'),"
+        " 'scores', (SELECT json_group_object(s.name, printf('%!.17g', m.value)) FROM series s JOIN metric m ON m.series = s.number AND m.step = b.step"
+        "  WHERE s.job = j.number AND s.x = 'epoch' AND s.kind = 'result' AND substr(s.name, 1, 4) = 'val/' AND m.value IS NOT NULL),"
+        " 'means', (SELECT json_group_object(name, mean) FROM (SELECT s.name, printf('%!.17g', avg(m.value)) mean FROM series s JOIN metric m ON m.series = s.number"
+        "  WHERE s.job = j.number AND s.x = 'epoch' AND s.kind = 'result' AND substr(s.name, 1, 5) = 'grad/' AND m.value IS NOT NULL GROUP BY s.name)),"
+        " 's_per_step', (SELECT json_extract(x.spec, '$.training.batch') / avg(m.value) FROM series s JOIN metric m ON m.series = s.number"
+        "  WHERE s.job = j.number AND s.name = 'time/images_per_s' AND m.value > 0))"
+        " FROM trial t JOIN job j ON j.number = t.job JOIN job_text x ON x.job = t.job JOIN best b ON b.job = t.job" TRIAL_ORDER;
+    return store_add_rows(store_query(db, sql, "i", sweep), to);
+}
+
+/* ---- pruning ---- */
+static void read_rung(sqlite3_stmt *st, struct rung_row *r)
+{
+    r->job = store_int(st, 0);
+    r->epochs = store_int(st, 1);
+    r->pruned_epoch = store_int(st, 2);
+    store_copy(st, 3, r->id, sizeof r->id);
+    r->state = (enum job_state)job_state_of_word(store_text(st, 4));
+    r->has_value = store_int(st, 5) != 0;
+    r->value = store_double(st, 6);
+}
+
+enum err store_rung_read(struct store_db *db, int64_t sweep, const char *metric, int64_t epochs, struct rung_row **rows, size_t *count)
+{
+    static const char sql[] =
+        "SELECT j.number, coalesce(j.epochs, 0), coalesce(t.pruned_epoch, 0), j.id, j.state, m.step IS NOT NULL, m.value FROM trial t JOIN job j ON j.number = t.job"
+        " LEFT JOIN series s ON s.job = j.number AND s.name = ?2 LEFT JOIN metric m ON m.series = s.number AND m.step = ?3 WHERE t.sweep = ?1 ORDER BY t.trial";
+    size_t most = (size_t)store_trial_count(db, sweep);
+    *count = 0;
+    *rows = calloc(most + 1, sizeof **rows);
+    if (!*rows) return ERR_NO_MEMORY;
+    sqlite3_stmt *st = store_query(db, sql, "iti", sweep, metric, epochs - 1); /* epochs count from 0 on the x axis */
+    while (*count < most && store_step(st)) read_rung(st, &(*rows)[(*count)++]);
+    return store_end(st);
+}
+
+enum err store_trial_prune(struct store_db *db, int64_t job, int64_t epoch)
+{
+    static const char sql[] = "UPDATE trial SET pruned_epoch = ? WHERE job = ?";
+    return store_run(db, sql, NULL, "ii", epoch, job);
+}
+
+enum err store_trial_fallen(struct store_db *db, int64_t sweep, int64_t after, struct job_row *row)
+{
+    static const char sql[] = "SELECT t.job FROM trial t JOIN job j ON j.number = t.job WHERE t.sweep = ? AND t.job > ? AND t.pruned_epoch IS NOT NULL AND"
+                              " j.state IN ('queued', 'pending', 'running') ORDER BY t.job LIMIT 1";
+    sqlite3_stmt *st;
+    enum err e = store_first(db, sql, &st, "ii", sweep, after);
+    if (e) return e;
+    int64_t number = store_int(st, 0);
+    e = store_end(st);
+    return e ? e : store_job_get(db, number, row);
+}
+
+enum err store_sweep_pruning(struct store_db *db, int64_t after, int64_t *sweep)
+{
+    static const char sql[] = "SELECT number FROM sweep s WHERE number > ? AND prune_metric IS NOT NULL AND EXISTS (SELECT 1 FROM job j WHERE j.sweep = s.number"
+                              " AND j.state IN ('queued', 'pending', 'running')) ORDER BY number LIMIT 1";
+    sqlite3_stmt *st;
+    enum err e = store_first(db, sql, &st, "i", after);
+    if (e) return e;
+    *sweep = store_int(st, 0);
+    return store_end(st);
+}
+
 /* ---- claims ---- */
 enum err store_share_next(struct store_db *db, int64_t after, int64_t *sweep)
 {

@@ -30,6 +30,28 @@ enum err store_sweep_view(struct store_db *db, int64_t number, bool full, struct
 /* Summaries, newest first, with commas; *next = cursor of the next page or 0. */
 enum err store_sweep_list(struct store_db *db, const char *owner, const char *project, int64_t cursor, int limit, struct buf *to, int64_t *next) MUST_USE;
 
+/* Objects of every trial in order, with commas: {trial, label, seed, fold, job, state, failure, pruned_epoch, epoch, epochs, attempt}. */
+enum err store_trial_list(struct store_db *db, int64_t sweep, struct buf *to) MUST_USE;
+/* What a report is made of: the trials as above, each with its spec_hash, monitor, best_epoch, scores{val/...} at that epoch, means{grad/...},
+   s_per_step, losses, nondeterministic. */
+enum err store_trial_results(struct store_db *db, int64_t sweep, struct buf *to) MUST_USE;
+
+/* ---- pruning ---- */
+struct rung_row {
+    int64_t job, epochs, pruned_epoch; /* pruned_epoch 0: not yet */
+    char id[UUID_TEXT];
+    enum job_state state;
+    bool has_value;
+    double value;                      /* of the metric at the end of that many epochs; NaN is a value */
+};
+/* Every trial in order, with its score after `epochs` epochs. The caller frees *rows. */
+enum err store_rung_read(struct store_db *db, int64_t sweep, const char *metric, int64_t epochs, struct rung_row **rows, size_t *count) MUST_USE;
+enum err store_trial_prune(struct store_db *db, int64_t job, int64_t epoch) MUST_USE;
+/* The next job above `after` that fell behind and is queued, pending or running. ERR_NOT_FOUND. */
+enum err store_trial_fallen(struct store_db *db, int64_t sweep, int64_t after, struct job_row *row) MUST_USE;
+/* The next sweep above `after` that prunes and has jobs that are queued, pending or running. ERR_NOT_FOUND. */
+enum err store_sweep_pruning(struct store_db *db, int64_t after, int64_t *sweep) MUST_USE;
+
 /* ---- claims ---- */
 /* The next sweep above `after` that has a queued job; ERR_NOT_FOUND: no more. */
 enum err store_share_next(struct store_db *db, int64_t after, int64_t *sweep) MUST_USE;

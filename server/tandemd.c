@@ -150,6 +150,7 @@ static int open_store(struct daemon *d)
     struct err_note note = {0};
     struct app *app = &d->app;
     app->hub = stream_hub_new();
+    app->desk = desk_start();
     const struct store_settings store = {.folder = d->v.data, .queue_max = (size_t)d->v.queue_max, .allow_network_fs = d->v.allow_network_fs,
                                          .reserve_bytes = d->v.reserve_bytes, .on_event = app_on_event, .on_claimable = app_on_claimable,
                                          .on_command = app_on_command, .context = app};
@@ -226,7 +227,8 @@ static void stop(struct daemon *d)
     if (d->app.http) http_stop(d->app.http);
     reaper_stop(d->reaper);
     if (d->app.queue) queue_close(d->app.queue);
-    store_close(d->app.store);
+    store_close(d->app.store); /* its last answers may still go to the desk */
+    desk_stop(d->app.desk);
     if (d->app.blobs) blob_store_close(d->app.blobs);
     if (d->app.hub) stream_hub_free(d->app.hub);
     auth_free(d->auth);

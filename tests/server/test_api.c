@@ -132,6 +132,11 @@ static void sweep_once(struct client *c)
     json_t *jobs = call_json(c, 200, "GET", path, NULL);
     CHECK_INT(json_array_size(json_object_get(jobs, "jobs")), 8);
     json_decref(jobs);
+    static const char *const parts[] = {"/trials", "/report", "/report?format=md", "/report?format=html"};
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "/v1/sweeps/%s%s", id, parts[i]);
+        json_decref(call_json(c, 200, "GET", path, NULL));
+    }
     snprintf(path, sizeof path, "/v1/sweeps/%s:extend", id);
     json_decref(call_json(c, 202, "POST", path, SWEEP_OF("3")));
     snprintf(path, sizeof path, "/v1/sweeps/%s:cancel", id);
@@ -216,6 +221,9 @@ static const struct {
     {"GET", "/v1/sweeps/nonsense", NULL, 404, "not_found", NULL, "no sweep has the id nonsense"},
     {"GET", "/v1/jobs?sweep=nonsense", NULL, 404, "not_found", NULL, "no sweep has the id nonsense"},
     {"POST", "/v1/sweeps/nonsense:cancel", "", 404, "not_found", NULL, ""},
+    {"GET", "/v1/sweeps/nonsense/trials", NULL, 404, "not_found", NULL, ""},
+    {"GET", "/v1/sweeps/nonsense/report", NULL, 404, "not_found", NULL, "no sweep has the id nonsense"},
+    {"GET", "/v1/sweeps/nonsense/report?format=pdf", NULL, 400, "bad_request", "format", "there is no format \"pdf\""},
     {"POST", "/v1/sweeps/nonsense:extend", "{\"base\": {\"dataset\": \"archive\"}}", 404, "not_found", NULL, ""},
     {"GET", "/v1/datasets/nowhere", NULL, 404, "not_found", NULL, ""},
     {"GET", "/v1/schemas/jobs", NULL, 404, "not_found", "name", "there is no schema \"jobs\""},

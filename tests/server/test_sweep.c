@@ -18,6 +18,12 @@ static enum err plant(struct shop *s, const char *key, const char *digest, size_
     }
     struct queue_sweep args = {.name = "s", .spec_json = "{\"base\":{}}", .max_running = max_running, .jobs = jobs, .trials = trials, .count = count,
                                .idempotency_key = key, .body_sha256 = digest, .token_id = "local"};
+    if (max_running < 0) { /* one that prunes: rungs at 1, 2, 4, 8 of 9 epochs, half goes on */
+        args.max_running = 0;
+        args.prune_metric = "val/dice";
+        args.prune_min_epochs = 1;
+        args.prune_eta = 2;
+    }
     enum err e = extends ? ASK(a, queue_sweep_extend(s->q, extends, NULL, &args, answer_done, &a)) : ASK(a, queue_sweep_create(s->q, &args, answer_done, &a));
     if (!e && id) memcpy(id, a.reply.id, UUID_TEXT);
     answer_free(&a);
@@ -224,4 +230,127 @@ void test_sweep_cancelled_stops_what_runs_and_what_waits(void)
     CHECK_TEXT(answer_text(&a, "state"), "cancelled");
     answer_free(&a);
     shop_close(&s);
+}
+
+/* ---- pruning ---- */
+enum { PRUNED_TRIALS = 8, EPOCHS = 9 };
+/* A score for every trial and epoch; trial 3 diverges in epoch 2. */
+static double score(int trial, int epoch)
+{
+    static const double level[PRUNED_TRIALS] = {0.50, 0.80, 0.30, 0.90, 0.70, 0.60, 0.85, 0.10};
+    return level[trial] + 0.001 * epoch - (trial == 6 && epoch >= 3 ? 0.5 : 0);
+}
+
+struct field_of_play { /* the trials of one sweep, driven by hand, one epoch at a time */
+    struct shop s;
+    char sweep[UUID_TEXT], worker[UUID_TEXT];
+    struct lease lease[PRUNED_TRIALS];
+    int epoch[PRUNED_TRIALS];
+    bool over[PRUNED_TRIALS];
+};
+
+static void start_all(struct field_of_play *f)
+{
+    shop_open(&f->s, NULL);
+    shop_worker(&f->s, f->worker);
+    CHECK_INT(plant(&f->s, NULL, "", PRUNED_TRIALS, -1, NULL, f->sweep), OK);
+    for (int i = 0; i < PRUNED_TRIALS; i++) {
+        claim(&f->s, f->worker, &f->lease[i]);
+        CHECK(!f->lease[i].none);
+        if (!i) tell_kernels(&f->s, &f->lease[i], "{\"micro_batch\":1,\"layers\":[]}");
+    }
+}
+
+static enum err epoch_metric(struct shop *s, const struct lease *l, int64_t seq, const char *name, int64_t epoch, double value)
+{
+    struct metric_batch batch = {.seq = seq, .count = 1, .series = calloc(1, sizeof *batch.series)};
+    struct answer a;
+    snprintf(batch.series->name, sizeof batch.series->name, "%s", name);
+    batch.series->x = METRIC_EPOCH;
+    batch.series->count = 1;
+    batch.series->steps = calloc(1, sizeof(int64_t));
+    batch.series->values = calloc(1, sizeof(double));
+    batch.series->steps[0] = epoch;
+    batch.series->values[0] = value;
+    struct queue_metrics args = {shop_lease(l), &batch};
+    enum err e = ASK(a, queue_metrics(s->q, &args, answer_done, &a));
+    metric_batch_free(&batch);
+    answer_free(&a);
+    return e;
+}
+
+/* One epoch of trial i: its score, its heartbeat, its end. `lost`: the worker goes away and another one begins again from the start. */
+static void train_on(struct field_of_play *f, int i, bool lost)
+{
+    char command[16];
+    struct lease *l = &f->lease[i];
+    if (f->over[i]) return;
+    if (lost) {
+        struct answer a;
+        CHECK_INT(ASK(a, queue_release(f->s.q, &(struct queue_lease){l->job, l->attempt, l->token}, "drain", answer_done, &a)), OK);
+        answer_free(&a);
+        if (strcmp(shop_state(&f->s, l->job), "queued")) { /* it was to stop anyway */
+            f->over[i] = true;
+            return;
+        }
+        claim(&f->s, f->worker, l);
+        f->epoch[i] = 0;
+        return;
+    }
+    CHECK_INT(epoch_metric(&f->s, l, f->epoch[i] + 1, "val/dice", f->epoch[i], score(i, f->epoch[i])), OK);
+    f->epoch[i]++;
+    CHECK_INT(shop_beat(&f->s, l, command), OK);
+    const char *outcome = !strcmp(command, "prune") ? "pruned" : i == 3 && f->epoch[i] == 2 ? "failed" : f->epoch[i] == EPOCHS ? "succeeded" : NULL;
+    f->over[i] = outcome != NULL;
+    if (outcome) CHECK_INT(shop_finish(&f->s, l, outcome, !strcmp(outcome, "failed") ? "diverged" : NULL), OK);
+}
+
+/* "trial: verdict" of all, from the database. */
+static void verdicts(struct field_of_play *f, int verdict[PRUNED_TRIALS])
+{
+    struct answer a;
+    shop_reap(&f->s);
+    CHECK_INT(ASK(a, queue_sweep_trials(f->s.q, f->sweep, NULL, answer_done, &a)), OK);
+    CHECK_INT(json_array_size(json_object_get(a.json, "trials")), PRUNED_TRIALS);
+    for (int i = 0; i < PRUNED_TRIALS; i++) {
+        char path[40];
+        snprintf(path, sizeof path, "trials.%d.pruned_epoch", i);
+        verdict[i] = (int)answer_int(&a, path);
+    }
+    answer_free(&a);
+}
+
+/* By hand: rung 1 (best ceil(n/2) of n): 0 stays (1 of 1), 1 (0.8 beats 0.5), 2: 0.3 is 3rd of 3, out (2 stay), 3 stays, 4: 0.7 is 3rd of 5, stays,
+   5: 0.6 is 4th of 6, out, 6: 0.85 is 2nd of 7, 7: last of 8, out. Rung 2 after 2 epochs: of 0 1 3 4 6; 3 has its score (it fails right after).
+   0 stays; 1; 3; 4: 3rd of 4, out (2 stay); 6: 2nd of 5. Rung 4: 3 counts as worst; 0 stays; 1 of (0 1) first; 3 failed; 6 after four epochs has
+   0.853 - 0.5 = 0.353: of 0 1 3 6 third, out. Rung 8: 0: stays; 1: first of 2. */
+static const int by_hand[PRUNED_TRIALS] = {-1, -1, 1, -1, 2, 1, 4, 1};
+
+static void run_in_order(const int *order, int steps, int lost_every)
+{
+    struct field_of_play *f = calloc(1, sizeof *f);
+    int verdict[PRUNED_TRIALS];
+    CHECK(f);
+    start_all(f);
+    for (int turn = 0; turn < steps; turn++) train_on(f, order[turn % PRUNED_TRIALS], lost_every && turn % lost_every == lost_every - 1);
+    for (int i = 0; i < PRUNED_TRIALS; i++) CHECK(f->over[i]);
+    verdicts(f, verdict);
+    for (int i = 0; i < PRUNED_TRIALS; i++)
+        if (verdict[i] != by_hand[i]) check_fail(__FILE__, __LINE__, "trial %d: pruned at %d, by hand at %d", i, verdict[i], by_hand[i]);
+    CHECK_INT(sweep_count(&f->s, f->sweep, "failures.diverged"), 1);
+    shop_close(&f->s);
+    free(f);
+}
+
+void test_sweep_prunes_what_falls_behind_as_reckoned_by_hand(void)
+{
+    static const int order[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    run_in_order(order, 8 * EPOCHS, 0);
+}
+
+void test_sweep_verdicts_depend_neither_on_the_order_nor_on_lost_workers(void)
+{
+    static const int backward[] = {7, 6, 5, 4, 3, 2, 1, 0}, mixed[] = {4, 1, 7, 0, 6, 3, 2, 5};
+    run_in_order(backward, 40 * EPOCHS, 0);
+    run_in_order(mixed, 40 * EPOCHS, 11);
 }

@@ -1,0 +1,12 @@
+/* desk: a thread for what takes longer than a request or the store may wait: reports. One task after the other. */
+#ifndef SERVER_DESK_H
+#define SERVER_DESK_H
+#include <stdbool.h>
+
+struct desk;
+struct desk *desk_start(void);
+/* Runs work(context) on the desk's thread, some time later. False when too many wait: nothing will come. Any thread. */
+bool desk_post(struct desk *desk, void (*work)(void *context), void *context);
+/* What was posted is done, then the thread ends; nobody may post any more. NULL is fine. */
+void desk_stop(struct desk *desk);
+#endif

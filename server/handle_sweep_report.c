@@ -1,0 +1,97 @@
+/* handle_sweep_report: the trials of a sweep, and its report as JSON, Markdown or HTML. */
+#include "server/handle.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "schema/base/json_text.h"
+#include "server/desk.h"
+#include "server/must.h"
+#include "server/queue_sweep.h"
+#include "server/report.h"
+
+enum { REPORT_BYTES_MAX = 32 << 20 };
+
+void handle_sweep_trials(struct http_request *r)
+{
+    handle_posted(r, queue_sweep_trials(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), handle_done_200, r));
+}
+
+static enum err print_json(const json_t *report, struct buf *to)
+{
+    return json_text_write(report, to);
+}
+
+static const struct form {
+    const char *word, *type;
+    enum err (*print)(const json_t *report, struct buf *to);
+} forms[] = {
+    {"json", "application/json", print_json},
+    {"md", "text/markdown; charset=utf-8", report_markdown},
+    {"html", "text/html; charset=utf-8", report_html},
+};
+enum { FORMS = sizeof forms / sizeof forms[0] };
+
+struct errand { /* a report on its way from the store to the desk */
+    struct http_request *request;
+    const struct form *form;
+    char *results;
+};
+
+static void free_errand(void *state)
+{
+    free(((struct errand *)state)->results);
+    free(state);
+}
+
+/* On the desk's thread. */
+static void write_report(void *context)
+{
+    struct errand *e = context;
+    struct buf text;
+    buf_init(&text, REPORT_BYTES_MAX);
+    json_t *results = json_loads(e->results, 0, NULL), *report = report_make(results);
+    enum err error = e->form->print(report, &text);
+    size_t length = text.length;
+    if (error)
+        http_reply_err(e->request, error, NULL);
+    else
+        http_reply_take(e->request, 200, e->form->type, buf_take(&text), length);
+    http_reply_header(e->request, "Vary", "Accept");
+    buf_free(&text);
+    json_decref(results);
+    json_decref(report);
+    http_finish(e->request);
+}
+
+static void got_results(void *context, struct queue_reply *reply)
+{
+    struct http_request *r = context;
+    struct errand *e = http_state(r);
+    if (handle_failed(r, reply)) return;
+    e->results = queue_take_json(reply, NULL);
+    if (!desk_post(handle_app(r)->desk, write_report, e)) handle_refuse(r, ERR_BUSY, NULL);
+}
+
+static const struct form *form_of(struct http_request *r)
+{
+    const char *word = http_query(r, "format");
+    struct err_note note = {0};
+    if (!word) return http_accepts(r, "text/html") ? &forms[2] : http_accepts(r, "text/markdown") ? &forms[1] : &forms[0];
+    for (int i = 0; i < FORMS; i++)
+        if (!strcmp(forms[i].word, word)) return &forms[i];
+    err_set(&note, ERR_BAD_REQUEST, "format", "there is no format \"%s\"", word);
+    err_print(note.found, sizeof note.found, "%s", word);
+    err_print(note.allowed, sizeof note.allowed, "json, md or html");
+    handle_refuse(r, ERR_BAD_REQUEST, &note);
+    return NULL;
+}
+
+void handle_sweep_report(struct http_request *r)
+{
+    const struct form *form = form_of(r);
+    if (!form) return;
+    struct errand *e = must_calloc(1, sizeof *e);
+    *e = (struct errand){.request = r, .form = form};
+    http_set_state(r, e, free_errand);
+    handle_posted(r, queue_sweep_results(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), got_results, r));
+}
