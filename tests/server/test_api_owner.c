@@ -58,6 +58,8 @@ static const struct {
     {API_JOB_RETRY, "POST", "/v1/jobs/{id}:retry", "{}", 202},
     {API_JOB_CANCEL, "POST", "/v1/jobs/{id}:cancel", "", 202},
     {API_SWEEP_GET, "GET", "/v1/sweeps/{id}", NULL, 200},
+    {API_SWEEP_TRIALS, "GET", "/v1/sweeps/{id}/trials", NULL, 200},
+    {API_SWEEP_REPORT, "GET", "/v1/sweeps/{id}/report", NULL, 200},
     {API_JOB_LIST, "GET", "/v1/jobs?sweep={id}", NULL, 200},
     {API_SWEEP_EXTEND, "POST", "/v1/sweeps/{id}:extend", SWEEP "2}", 202},
     {API_SWEEP_CANCEL, "POST", "/v1/sweeps/{id}:cancel", "", 202},
