@@ -12,6 +12,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 J       ?= $(shell nproc)
 CCNAME  := $(notdir $(lastword $(CC)))
+comma   := ,
 BUILD   := build/$(if $(SAN),san,plain)$(if $(filter clang%,$(CCNAME)),-clang)
 BIN     := $(BUILD)/bin
 VERSION := 0.1.0
@@ -131,6 +132,8 @@ $(BUILD)/gen/all_tests.c: $(TESTC)
 	   for t in $$names; do echo "void $$t(void);"; done; \
 	   echo 'const struct test all_tests[] = {'; \
 	   for t in $$names; do echo "{\"$$t\", $$t},"; done; echo '{0, 0}};'; } > $@.part && mv $@.part $@
+# Our own calls of malloc and its kin are counted in the tests (tests/allocation_count.c); those inside libraries are not.
+$(BIN)/tests: LINK += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc mmap)
 $(BIN)/tests: $(TESTC) $(BUILD)/gen/all_tests.o $(SERVER) $(AGENT) $(RUN) $(CORELIB) $(CLI) $(BUILD)/gen/embedded.o $(SCHEMA)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $^ $(L_SERVER) $(L_CORE) $(L_CURL) $(L_BASE)

@@ -90,26 +90,30 @@ void test_dnnl_convolutions_agree_with_the_law_and_none_is_a_slow_one(void)
     at_each_level(false, compare_convs);
 }
 
-/* The very layers of the benchmark: names only (their numbers are those of the sizes above). */
+/* The very layers of the benchmark, with its patches and with smaller ones down to the least: names only (their numbers are
+   those of the sizes above). */
 void test_dnnl_has_a_fast_kernel_for_every_layer_of_the_benchmark(void)
 {
     if (!backend_dnnl_available()) check_skip("this machine has no AVX2");
     struct backend fast = backend_dnnl();
     fast.thread_start();
-    for (int base = 16; base <= 32; base += 16)
-        for (int level = 0; level < 5; level++)
-            for (int which = 0; which < 3; which++) { /* within a level; from the one above, strided; of a decoder */
-                int width = base << level, side = (base * 8) >> level;
-                struct conv_shape s = {.block = fast.block, .in = rectangle(side, side), .parts = which == 2 ? 2 : 1, .in_channels = width, .out_channels = width, .stride = 1};
-                struct network_layer_kernels kernels = {0};
-                struct conv *conv;
-                if (which == 1) s.in_channels /= 2, s.in = rectangle(2 * side, 2 * side), s.stride = 2;
-                s.out = shape_convolved(s.in, s.stride);
-                CHECK_INT(fast.conv_new(&s, &use_of_one, &kernels, &conv, NULL), OK);
-                for (int kind = 0; kind < 3; kind++)
-                    if (kind < 2 || fast.block == 16) CHECK_HAS(backend_dnnl_choice(conv, kind), "jit");
-                fast.conv_free(conv);
-            }
+    for (int i = 0; i < 2 * 4 * 5 * 3; i++) {
+        int base = i % 2 ? 32 : 16, level = i / 8 % 5, which = i / 40; /* within a level; from the one above, strided; of a decoder */
+        const int patches[][2] = {{base * 8, base * 8}, {64, 64}, {32, 32}, {16, 32}}, *patch = patches[i / 2 % 4];
+        int width = base << level, rows = patch[0] >> level, columns = patch[1] >> level;
+        struct conv_shape s = {.block = fast.block, .in = rectangle(rows, columns), .parts = which == 2 ? 2 : 1, .in_channels = width, .out_channels = width, .stride = 1};
+        struct network_layer_kernels kernels = {0};
+        struct conv *conv;
+        if (which == 1) s.in_channels /= 2, s.in = rectangle(2 * rows, 2 * columns), s.stride = 2;
+        s.out = shape_convolved(s.in, s.stride);
+        CHECK_INT(fast.conv_new(&s, &use_of_one, &kernels, &conv, NULL), OK);
+        for (int kind = 0; kind < 3; kind++) {
+            const char *choice = backend_dnnl_choice(conv, kind);
+            if (strstr(choice, "ref") || (!strstr(choice, "jit") && kind < 2))
+                check_fail(__FILE__, __LINE__, "kind %d of a layer of %d channels, %d x %d, stride %d: %s", kind, width, rows, columns, s.stride, choice);
+        }
+        fast.conv_free(conv);
+    }
 }
 
 /* Winograd where a layer has it, said to be direct where it has not; against the law, through the backend's own calls. */

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "tests/check.h"
+#include "tests/unit/net_fixture.h"
 #include "worker/data/generate.h"
 #include "worker/train/trainer.h"
 #include "worker/train/strategy.h"
@@ -11,6 +12,7 @@
 enum { POINTS_MAX = 4000 };
 struct run {
     struct job_spec spec;
+    int micro_batch; /* 0: the default kernels, all direct; else Winograd and this many samples at once */
     struct trainer_result result;
     enum err e;
     struct err_note note;
@@ -97,6 +99,8 @@ static void train(struct run *r, int lanes, const char *resume)
                                     .conv_bias = r->spec.model.conv_bias, .patch = {32, 32}, .batch = r->spec.training.batch, .gradients = strategy_gradients(&r->spec.loss), .lanes = lanes};
     for (int i = 0; i < r->spec.model.levels; i++)
         config.widths[i] = r->spec.model.widths[i];
+    if (r->micro_batch)
+        config.kernels = kernels_of(config, r->micro_batch, ALGORITHM_WINOGRAD);
     struct network *net, *tiles = NULL;
     struct trainer *t = NULL;
     CHECK_INT(network_new(&config, &net, &r->note), OK);
@@ -211,6 +215,34 @@ void test_trainer_gives_the_same_weights_for_any_number_of_lanes(void)
         }
         for (int lanes = 1; lanes <= 3; lanes++)
             free(r[lanes]);
+    }
+}
+
+/* Winograd, micro-batches that divide the batch and that do not, one gradient and two; other lanes, and a stop half-way. */
+void test_trainer_gives_the_same_weights_with_winograd_and_micro_batches_for_any_lanes_and_after_a_resume(void)
+{
+    for (int micro_batch = 1; micro_batch <= 3; micro_batch++) {
+        struct run *whole = NULL;
+        for (int lanes = 1; lanes <= 5; lanes++) {
+            struct run *r = new_run(), *before = new_run();
+            set_strategy(&r->spec, micro_batch == 2 ? 0 : 2);
+            shorten(r);
+            r->micro_batch = before->micro_batch = micro_batch;
+            before->spec = r->spec;
+            before->stop_at = 3;
+            if (lanes == 5)
+                train(before, 3, NULL);
+            train(r, lanes == 5 ? 2 : lanes, lanes == 5 ? "checkpoint-last" : NULL);
+            CHECK_INT(r->e, OK);
+            if (!whole)
+                whole = r;
+            CHECK_TEXT(r->result.weights_sha256, whole->result.weights_sha256);
+            check_same_points(whole, (const struct run *[]){r, before}, 2);
+            if (r != whole)
+                free(r);
+            free(before);
+        }
+        free(whole);
     }
 }
 

@@ -13,6 +13,11 @@
 
 enum { PIECE = 1 << 14 }; /* floats of one task: big enough to be worth handing out, small enough to share evenly */
 
+static int pieces_of(size_t count)
+{
+    return (int)((count + PIECE - 1) / PIECE);
+}
+
 int optimizer_moment_count(const struct optimizer_spec *spec)
 {
     return spec->type == OPTIMIZER_SGD ? 1 : 2;
@@ -28,6 +33,10 @@ enum err optimizer_init(struct optimizer *o, const struct optimizer_spec *spec, 
             return err_set(note, ERR_NO_MEMORY, "/optimizer", "no memory for %zu moments", count);
         }
     }
+    if (spec->clip_norm > 0 && !(o->partial = calloc((size_t)pieces_of(count) + 1, sizeof(double)))) {
+        optimizer_fini(o);
+        return err_set(note, ERR_NO_MEMORY, "/optimizer", "no memory for the norm of %zu numbers", count);
+    }
     return OK;
 }
 
@@ -35,7 +44,9 @@ void optimizer_fini(struct optimizer *o)
 {
     free(o->moments[0]);
     free(o->moments[1]);
+    free(o->partial);
     o->moments[0] = o->moments[1] = NULL;
+    o->partial = NULL;
 }
 
 /* What one step is, with everything that is the same for each weight worked out beforehand. */
@@ -48,7 +59,6 @@ struct step {
     float shrink;       /* factor of the weights (adamw) */
     float rate;         /* lr / (1 - b1^t), or lr */
     float root;         /* sqrt(1 - b2^t) */
-    double *partial;    /* for the norm: one entry a piece */
 };
 
 static size_t piece_end(const struct optimizer *o, size_t begin)
@@ -105,12 +115,7 @@ static void norm_piece(void *context, int task, int lane)
             part[k] += (double)s->gradient[at + k] * (double)s->gradient[at + k];
     for (; at < end; at++)
         part[0] += (double)s->gradient[at] * (double)s->gradient[at];
-    s->partial[task] = ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
-}
-
-static int pieces_of(size_t count)
-{
-    return (int)((count + PIECE - 1) / PIECE);
+    s->o->partial[task] = ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
 static void each_piece(struct lanes *lanes, size_t count, void (*piece)(void *, int, int), void *context)
@@ -122,16 +127,14 @@ static void each_piece(struct lanes *lanes, size_t count, void (*piece)(void *, 
             piece(context, i, 0);
 }
 
-double gradient_norm(struct lanes *lanes, const float *gradient, size_t count)
+/* l2 norm in double, over fixed pieces added in order. */
+static double gradient_norm(const struct optimizer *o, struct lanes *lanes, const float *gradient)
 {
-    struct optimizer shape = {.count = count};
-    struct step s = {.o = &shape, .gradient = gradient, .partial = calloc((size_t)pieces_of(count) + 1, sizeof(double))};
-    assert(s.partial);
-    each_piece(lanes, count, norm_piece, &s);
+    struct step s = {.o = o, .gradient = gradient};
+    each_piece(lanes, o->count, norm_piece, &s);
     double sum = 0;
-    for (int i = 0; i < pieces_of(count); i++)
-        sum += s.partial[i];
-    free(s.partial);
+    for (int i = 0; i < pieces_of(o->count); i++)
+        sum += o->partial[i];
     return sqrt(sum);
 }
 
@@ -142,7 +145,7 @@ double optimizer_step(struct optimizer *o, struct lanes *lanes, double lr, float
     o->steps++;
     struct step s = {.o = o, .weights = weights, .gradient = gradient, .scale = 1, .shrink = 1, .decay = (float)spec->weight_decay, .rate = (float)lr, .root = 1};
     if (spec->clip_norm > 0) {
-        norm = gradient_norm(lanes, gradient, o->count);
+        norm = gradient_norm(o, lanes, gradient);
         double scale = spec->clip_norm / (norm + 1e-6); /* as torch.nn.utils.clip_grad_norm_ */
         s.scale = scale < 1 ? (float)scale : 1;
     }

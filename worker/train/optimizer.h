@@ -13,6 +13,7 @@ struct optimizer {
     size_t count;      /* floats */
     int64_t steps;     /* taken so far */
     float *moments[2]; /* adam, adamw: mean and mean square of the gradient; sgd: velocity and NULL */
+    double *partial;   /* with clip_norm: a sum of squares for each piece of the gradient */
 };
 
 /* Zero moments. ERR_NO_MEMORY. */
@@ -24,6 +25,4 @@ int optimizer_moment_count(const struct optimizer_spec *spec); /* 2 for adam and
    min(1, clip_norm / (norm + 1e-6)) times. Shared out over the lanes; the result does not depend on how many there are.
    lanes may be NULL. Returns the l2 norm of the gradient if clip_norm is on, else 0. */
 double optimizer_step(struct optimizer *o, struct lanes *lanes, double lr, float *weights, const float *gradient);
-/* l2 norm in double, over fixed pieces added in order. lanes may be NULL. */
-double gradient_norm(struct lanes *lanes, const float *gradient, size_t count);
 #endif
