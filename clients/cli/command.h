@@ -18,6 +18,8 @@ struct flags {
     /* of some */
     struct settings_list files, set;
     bool wait, watch, dry_run, follow, all, yes;
+    const char *preset, *format, *sweep;
+    int64_t seeds;
     const char *idempotency_key, *state, *project, *tag, *strategy, *series, *from, *to, *generate;
     int64_t limit, epochs, steps_per_epoch;
     double timeout_s;
@@ -61,4 +63,6 @@ int command_dataset(struct cli *cli);
 int command_strategies(struct cli *cli);
 int command_alpha(struct cli *cli);
 int command_worker(struct cli *cli);
+int command_sweep(struct cli *cli);
+int command_compare(struct cli *cli);
 #endif

@@ -173,7 +173,7 @@ int command_ls(struct cli *cli)
     snprintf(limit, sizeof limit, "%lld", (long long)cli->flags.limit);
     struct api_call call = {.op = API_JOB_LIST, .retry_ms = RETRY_MS, .stop = cli->stop,
                             .params = {{"state", cli->flags.state}, {"project", cli->flags.project}, {"tag", cli->flags.tag},
-                                       {"strategy", cli->flags.strategy}, {"limit", limit}}};
+                                       {"strategy", cli->flags.strategy}, {"sweep", cli->flags.sweep}, {"limit", limit}}};
     bool more = false;
     int exit_code = cli_list(cli, &call, &(struct listing){.key = "jobs", .columns = 8, .head = head, .fill = fill_job_row, .more = &more});
     if (more && cli->output == OUTPUT_TABLE) fprintf(stderr, "tandem: there are more: --limit\n");

@@ -27,7 +27,8 @@ static const struct setting submit_rows[] = {
 static const struct setting watch_rows[] = {ROW(timeout_s, "--timeout", SETTING_REAL, .unit = "S", .help = "watch no longer: exit 124; 0: for ever"), {0}};
 static const struct setting ls_rows[] = {
     ROW(state, "--state", SETTING_TEXT, .unit = "STATE", .help = "only these, separated by commas"), ROW(project, "--project", SETTING_TEXT, .unit = "NAME", .help = "only these"),
-    ROW(tag, "--tag", SETTING_TEXT, .unit = "TAG", .help = "only these"), ROW(strategy, "--strategy", SETTING_TEXT, .unit = "WORD", .help = "only these"),
+    ROW(tag, "--tag", SETTING_TEXT, .unit = "TAG", .help = "only these"), ROW(sweep, "--sweep", SETTING_TEXT, .unit = "ID", .help = "only its trials"),
+    ROW(strategy, "--strategy", SETTING_TEXT, .unit = "WORD", .help = "only these"),
     ROW(limit, "--limit", SETTING_INT, .standard = "50", .min = 1, .max = 500, .unit = "N", .help = "at most so many, newest first"), {0}};
 static const struct setting metrics_rows[] = {
     ROW(series, "--series", SETTING_TEXT, .unit = "NAMES", .help = "with commas; val/ takes all that begin so"), {0}};
@@ -41,6 +42,14 @@ static const struct setting dataset_rows[] = {ROW(generate, "--generate", SETTIN
 static const struct setting alpha_rows[] = {
     ROW(epochs, "--epochs", SETTING_INT, .min = 0, .max = 100000, .unit = "N", .help = "of the job; 15 when nothing says"),
     ROW(steps_per_epoch, "--steps-per-epoch", SETTING_INT, .min = 0, .max = 1000000, .unit = "N", .help = "of the job; 20 when nothing says"), {0}};
+static const struct setting sweep_rows[] = {
+    ROW(preset, "--preset", SETTING_TEXT, .unit = "WORD", .help = "FILE is a job: compare it with every loss of the preset (loss_comparison)"),
+    ROW(seeds, "--seeds", SETTING_INT, .min = 0, .max = 1000, .unit = "N", .help = "every variant with seeds 1 to N"),
+    ROW(set, "--set", SETTING_LIST, .unit = "PATH=VALUE", .help = "change the sweep first: base.training.epochs=30; may be repeated"),
+    ROW(wait, "--wait", SETTING_BOOL, .help = "until all trials have ended"),
+    ROW(idempotency_key, "--idempotency-key", SETTING_TEXT, .unit = "KEY", .help = "the same key never makes a second sweep"),
+    {0}};
+static const struct setting compare_rows[] = {ROW(format, "--format", SETTING_TEXT, .unit = "WORD", .help = "md (the default), html (a page with charts) or json"), {0}};
 static const struct setting none[] = {{0}};
 
 static const struct command {
@@ -61,6 +70,8 @@ static const struct command {
     {"dataset", "ls | push NAME PATH | check DIR", "data sets: list, store, check before storing", dataset_rows, 1, 3, command_dataset},
     {"strategies", "", "how the two losses can be combined", none, 0, 0, command_strategies},
     {"alpha", "JSON|JOBFILE", "draw how alpha will move; needs no server", alpha_rows, 1, 1, command_alpha},
+    {"sweep", "submit FILE | get ID | ...", "many jobs from one body; its verbs: submit preview ls get trials extend cancel", sweep_rows, 1, 3, command_sweep},
+    {"compare", "SWEEP", "what a sweep has shown: which differences are real", compare_rows, 1, 1, command_compare},
     {"worker", "ls", "who works", none, 0, 1, command_worker},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
