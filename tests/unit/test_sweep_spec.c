@@ -2,6 +2,8 @@
 #include "schema/base/draw.h"
 #include "schema/job/job_spec_json.h"
 #include "schema/job/sweep_spec.h"
+#include "tests/agree/contract.h"
+#include "tests/agree/json_schema.h"
 #include "tests/check.h"
 
 /* Reads and expands; the first mistake in `note`. */
@@ -144,6 +146,34 @@ void test_sweep_preset_compares_what_is_built_and_names_the_rest(void)
         if (job_spec_read(plan.trials[i].job, &job, &errors, &warnings)) check_fail(__FILE__, __LINE__, "%s: %s %s", plan.trials[i].label, errors.notes[0].pointer, errors.notes[0].detail);
     }
     done(&spec, &plan);
+}
+
+/* The examples of README: the reader takes them, openapi.json describes them, every job in them is one. */
+void test_sweep_examples_fit_the_reader_and_openapi(void)
+{
+    static const char *const names[] = {"loss_comparison", "random_pruned"};
+    json_t *openapi = contract_load();
+    for (int i = 0; i < 2; i++) {
+        static struct sweep_spec spec;
+        static struct job_spec job;
+        static struct err_list errors, warnings;
+        struct sweep_plan plan;
+        struct schema_note note = {0};
+        char path[1024];
+        snprintf(path, sizeof path, "%s/schema/examples/sweeps/%s.json", check_root(), names[i]);
+        json_t *json = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+        CHECK(json);
+        if (!json_schema_fits(openapi, contract_schema(openapi, "SweepSpec"), json, &note)) check_fail(__FILE__, __LINE__, "%s: %s %s", path, note.pointer, note.text);
+        CHECK_INT(sweep_spec_read(json, &spec, &errors), OK);
+        CHECK_INT(sweep_expand(&spec, &plan, &errors), OK);
+        for (size_t k = 0; k < plan.count; k++) CHECK_INT(job_spec_read(plan.trials[k].job, &job, &errors, &warnings), OK);
+        json_t *written = sweep_spec_write(&spec);
+        if (!json_schema_fits(openapi, contract_schema(openapi, "SweepSpec"), written, &note)) check_fail(__FILE__, __LINE__, "%s written: %s %s", path, note.pointer, note.text);
+        json_decref(written);
+        json_decref(json);
+        done(&spec, &plan);
+    }
+    json_decref(openapi);
 }
 
 static const struct {
