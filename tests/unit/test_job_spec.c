@@ -212,6 +212,7 @@ void test_job_spec_says_the_loss_back_in_full(void)
         {"\"ce\": {\"top_k\": 10}", "sum F / their number over the pixels that are not ignored, of these the 10 percent of highest F in the batch; F = n_y; n_c = -log p_c, y the true class"},
         {"\"ce\": {\"pos_weight\": 2, \"label_smoothing\": 0.1}", "sum F / their number over the pixels that are not ignored; F = ((1 - e) w_y n_y + e/C sum w_c n_c); n_c = -log p_c, "
                                                                        "y the true class, e = label_smoothing, w_1 = pos_weight"},
+        {"\"ce\": {\"include_background\": false}", "sum F / sum w_y over the pixels that are not ignored nor background; F = w_y n_y; n_c = -log p_c, y the true class, w_0 = 0"},
         {"\"class_weight\": [1, 2, 3], \"ce\": {\"focal_gamma\": 2, \"include_background\": false}",
          "sum F / sum w_y over the pixels that are not ignored nor background; F = (1 - p_y)^focal_gamma w_y n_y; n_c = -log p_c, y the true class, w = class_weight, w_0 = 0"}};
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
@@ -221,7 +222,7 @@ void test_job_spec_says_the_loss_back_in_full(void)
         json = loss_resolved_write(&spec);
         CHECK_TEXT(json_string_value(json_object_get(json_object_get(json, "formulas"), "ce")), said[i][1]);
         CHECK_INT(json_array_size(json_object_get(json, "equivalent")), i ? 0 : 2); /* MONAI's and nnU-Net's names hold for the plain loss only */
-        CHECK_INT(json_array_size(json_object_get(json, "class_weights")), i == 3 ? 3 : 0);
+        CHECK_INT(json_array_size(json_object_get(json, "class_weights")), i == 4 ? 3 : 0);
         json_decref(json);
     }
     json = strategies_write();

@@ -12,11 +12,13 @@ static uint64_t NAME(hard_key)(REAL x)
     return bits & (UINT64_MAX >> 1);
 }
 
-/* The keep-th largest of the terms >= 0 (keep >= 1, no more than there are), eleven bits at a time from the top. */
+/* The keep-th largest of the terms >= 0 (keep >= 1, no more than there are), eleven bits at a time from the top: three rounds
+   for a float, whose lower half is empty, six for a double. */
 static REAL NAME(hard_threshold)(const REAL *terms, size_t count, size_t keep)
 {
     uint64_t prefix = 0, mask = 0;
-    for (int shift = 53; mask != UINT64_MAX; shift = shift > 11 ? shift - 11 : 0) {
+    const int last = 64 - 8 * (int)sizeof(REAL);
+    for (int shift = 53, top = 64; top > last; top = shift, shift = shift > 11 ? shift - 11 : 0) {
         size_t tally[2048] = {0}, above = 0;
         int bin = 2047;
         for (size_t i = 0; i < count; i++)
@@ -27,8 +29,6 @@ static REAL NAME(hard_threshold)(const REAL *terms, size_t count, size_t keep)
         keep -= above;
         mask |= (uint64_t)2047 << shift;
         prefix = (prefix & ~((uint64_t)2047 << shift)) | (uint64_t)bin << shift;
-        if (shift == 0)
-            break;
     }
     REAL x;
     memcpy(&x, (const char *)&prefix + sizeof prefix - sizeof x, sizeof x);

@@ -37,6 +37,12 @@ static int NAME(class_at)(const struct loss_options *o, uint8_t label, REAL vali
     return o->channels == 1 ? label == 1 : label;
 }
 
+/* u^gamma; the usual 2 without a call. */
+static REAL NAME(power)(REAL u, REAL gamma)
+{
+    return gamma < 2 || gamma > 2 ? POW(u, gamma) : u * u;
+}
+
 static void NAME(sigmoid_look)(const struct NAME(ce_numbers) *w, const REAL *logits, const uint8_t *labels, int n, struct NAME(ce_block) *b)
 {
     for (int i = 0; i < n; i++) {
@@ -91,7 +97,7 @@ static void NAME(ce_sums)(const struct loss_options *o, const REAL *logits, cons
         int y = NAME(class_at)(o, labels[i], valid[i]);
         REAL l = w.certain * w.weight[y] * b.nll[i] + w.spread * (w.all * b.nll[i] + b.smooth[i]);
         share[i] = valid[i] > 0 ? w.share[y] : 0;
-        ce[i] = share[i] > 0 ? (w.gamma > 0 ? POW(b.wrong[i], w.gamma) * l : l) : 0;
+        ce[i] = share[i] > 0 ? (w.gamma > 0 ? NAME(power)(b.wrong[i], w.gamma) * l : l) : 0;
         if (terms)
             terms[i] = share[i] > 0 ? (l < 0 ? 0 : l) : -1;
     }
@@ -123,7 +129,7 @@ static void NAME(ce_pulls)(const struct loss_options *o, const struct NAME(ce_nu
         to->scale[i] = keep;
         to->pull[i] = to->push[i] = 0;
         if (w->gamma > 0) {
-            to->scale[i] *= POW(u, w->gamma);
+            to->scale[i] *= NAME(power)(u, w->gamma);
             to->pull[i] = w->gamma * to->scale[i] * terms[i] * ((REAL)1 - u);
             to->push[i] = u > 0 ? to->pull[i] / u : 0;
         }
