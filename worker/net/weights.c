@@ -55,21 +55,33 @@ static struct where canonical_where(const struct tensor_layout *t, size_t i)
     return (struct where){.out = i / taps / ins, .in = i / taps % ins, .tap = i % taps};
 }
 
+/* From one tap of a window to the next in the arena: taps are neighbours in canonical order, so that the index with its
+   divisions is worked out once a window (a checkpoint moves millions of elements). */
+static size_t tap_step(const struct tensor_layout *t)
+{
+    size_t b = (size_t)t->block;
+    return t->image ? b : b * b;
+}
+
 void tensor_to_canonical(const struct tensor_layout *t, size_t element_bytes, const void *arena, float *canonical)
 {
-    size_t count = tensor_canonical_count(t);
-    for (size_t i = 0; i < count; i++) {
+    size_t count = tensor_canonical_count(t), taps = (size_t)t->taps, step = tap_step(t);
+    for (size_t i = 0; i < count; i += taps) {
         size_t at = arena_index(t, canonical_where(t, i));
-        canonical[i] = element_bytes == sizeof(float) ? ((const float *)arena)[at] : (float)((const double *)arena)[at];
+        for (size_t k = 0; k < taps; k++)
+            canonical[i + k] = element_bytes == sizeof(float) ? ((const float *)arena)[at + k * step] : (float)((const double *)arena)[at + k * step];
     }
 }
 
 void tensor_put(const struct tensor_layout *t, size_t element_bytes, const float *values, size_t first, size_t count, void *arena)
 {
-    for (size_t i = 0; i < count; i++) {
-        size_t at = arena_index(t, canonical_where(t, first + i));
-        if (element_bytes == sizeof(float)) ((float *)arena)[at] = values[i];
-        else ((double *)arena)[at] = (double)values[i];
+    size_t taps = (size_t)t->taps, step = tap_step(t);
+    for (size_t i = 0; i < count;) {
+        struct where w = canonical_where(t, first + i);
+        for (size_t at = arena_index(t, w); w.tap < taps && i < count; w.tap++, i++, at += step) {
+            if (element_bytes == sizeof(float)) ((float *)arena)[at] = values[i];
+            else ((double *)arena)[at] = (double)values[i];
+        }
     }
 }
 
