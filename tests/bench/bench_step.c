@@ -1,6 +1,6 @@
 /* bench_step: our contestant: trains network xs or s as a job would, a few steps whenever it is told to.
    usage: bench_step NET THREADS LOSSES [KERNELS]      NET: xs | s     LOSSES: 1 (0.5 Dice + 0.5 cross-entropy) | 2 (an optimizer each)
-   KERNELS: "direct 1", "winograd 2": that algorithm wherever a layer has it, so many samples a call; without, as a job without any.
+   KERNELS: "direct 1", "winograd 2": that algorithm wherever a layer has it, so many samples a call; without, tuned here, as a job is.
    A step is all of the trainer's: reading samples, forward, losses, backward, optimizer, metrics. It says "ready ..." after three
    steps of warm-up; then for each line N on stdin it does N steps and says "WALL CPU" in seconds. "profile N": N steps with the
    profile on, its table and the line "end".. It ends with stdin. */
@@ -12,6 +12,7 @@
 
 #include "schema/job/job_spec_json.h"
 #include "worker/data/generate.h"
+#include "worker/net/tune.h"
 #include "worker/run/model_file.h"
 #include "worker/run/profile_table.h"
 #include "worker/run/run_data.h"
@@ -109,7 +110,6 @@ static void force_kernels(struct contestant *c, struct network_config *config, c
     for (int i = 0; i < c->kernels.layers; i++)
         c->kernels.layer[i].forward = c->kernels.layer[i].backward_data = c->kernels.layer[i].backward_weights = a;
     c->kernels.micro_batch = atoi(word + strcspn(word, "0123456789"));
-    config->kernels = &c->kernels;
 }
 
 static void prepare(struct contestant *c, const struct net *n, int lanes, const char *loss, const char *kernels)
@@ -129,7 +129,10 @@ static void prepare(struct contestant *c, const struct net *n, int lanes, const 
     model_network_config(&c->spec, 1, 2, &config);
     config.gradients = strategy_gradients(&c->spec.loss);
     config.lanes = lanes;
+    static struct tune_table table;
     if (kernels) force_kernels(c, &config, kernels);
+    else if (network_tune(&config, &table, &c->kernels, &note)) die(&note);
+    config.kernels = &c->kernels;
     if (network_new(&config, &c->net, &note)) die(&note);
 }
 
