@@ -185,10 +185,31 @@ static void warn_separate(const struct job_spec *spec, struct err_list *warnings
                   mode == LOSS_SIMULTANEOUS ? "5/3 of" : "twice", mode == LOSS_SIMULTANEOUS ? "one forward and two backward passes" : "two forward and two backward passes");
 }
 
+static void warn_method(const struct job_spec *spec, struct err_list *warnings)
+{
+    const struct loss_spec *loss = &spec->loss;
+    bool full = method_takes_gram(loss->method) && loss->gram.level == GRAM_FULL;
+    bool projects = loss->method == METHOD_PCGRAD || loss->method == METHOD_UPGRAD || loss->method == METHOD_DUALPROJ;
+    double factor = full ? 1 + 2.0 / 3 / (loss->gram.scope == GRAM_LAYER ? 1 : loss->gram.every) : loss->method == METHOD_FAMO ? 4.0 / 3 : 1;
+    if (projects && loss->gram.level == GRAM_LOGITS && loss->activation != LOSS_SOFTMAX && loss->ce.label_smoothing <= 0 && loss->dice.smooth_nr <= loss->dice.smooth_dr) {
+        struct err_note *note = remark(warnings, "sign_theorem", "/loss/gram/level");
+        err_print(note->detail, sizeof note->detail, "with two classes and hard labels the gradients of Dice and cross-entropy have the same sign at every logit: at level logits this method "
+                                                     "never finds a conflict");
+    }
+    if (factor > 1.01) {
+        struct err_note *note = remark(warnings, "cost", full ? "/loss/gram" : "/loss/method");
+        err_print(note->detail, sizeof note->detail, "a step costs about %.2f times a one-loss step: %s", factor, full ? "two backward passes where gradients are compared" : "one more forward pass");
+    }
+}
+
 void job_warn(const struct job_spec *spec, struct err_list *warnings)
 {
     if (spec->loss.strategy == LOSS_SEPARATE_OPTIMIZERS) {
         warn_separate(spec, warnings);
+        return;
+    }
+    if (spec->loss.method != METHOD_NONE) {
+        warn_method(spec, warnings);
         return;
     }
     if (spec->loss.strategy == LOSS_SCHEDULED) warn_alpha_end(spec, warnings);

@@ -125,7 +125,7 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
 {
     const struct model_spec *m = &spec->model;
     bool two = spec->loss.strategy == LOSS_SEPARATE_OPTIMIZERS;
-    int64_t batch = spec->training.batch, gradients = two ? 2 : 1, k = m->convs, largest = 0;
+    int64_t batch = spec->training.batch, gradients = loss_spec_gradients(&spec->loss), k = m->convs, largest = 0;
     int out = job_spec_out_channels(spec, num_classes > 0 ? num_classes : 2);
     int states = two ? moments(&spec->loss.optimizers.dice) + moments(&spec->loss.optimizers.ce) : moments(&spec->optimizer);
     struct sum parameters = {0}, padded = {0}, model = {0}, activations = {0}, scratch = {0}, tile = {0}, total = {0};

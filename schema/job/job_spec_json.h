@@ -8,7 +8,7 @@
 enum { JOB_TEXT_BYTES_MAX = 1 << 20 }; /* of a resolved spec or loss: what was sent, and every default */
 
 /* Reads and checks a whole spec. Collects every mistake (code, pointer, found, allowed, nearest) in `errors` and every
-   remark (W_ words: alpha_end, adam_ignores_scale, dice_only, equivalent, cost) in `warnings` as notes whose `nearest`
+   remark (W_ words: alpha_end, adam_ignores_scale, dice_only, equivalent, cost, sign_theorem) in `warnings` as notes whose `nearest`
    holds the warning's word. Returns OK when there is no error, else ERR_SPEC. `json` stays the caller's. */
 enum err job_spec_read(const json_t *json, struct job_spec *spec, struct err_list *errors, struct err_list *warnings) MUST_USE;
 /* The same from text (at most `length` bytes, depth 16, no duplicate keys): ERR_BAD_JSON with line and column. */

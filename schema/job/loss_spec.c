@@ -27,6 +27,8 @@ void loss_spec_default(struct loss_spec *loss)
     loss->optimizers.dice_steps = loss->optimizers.ce_steps = 1;
     optimizer_spec_default(&loss->optimizers.dice);
     optimizer_spec_default(&loss->optimizers.ce);
+    loss->gram.every = 1;
+    loss->diagnostics = (struct diagnostics_spec){.every = 100, .dense_steps = 50, .at = {true, true, true}, .per_layer = true};
     loss->optimizers.ce.lr = 1e-4; /* the source text's 10 : 1 */
 }
 
@@ -51,4 +53,10 @@ void loss_spec_weights(const struct loss_spec *loss, double alpha, double *dice_
 {
     *dice_weight = loss->by_lambda ? loss->lambda_dice : alpha;
     *ce_weight = loss->by_lambda ? loss->lambda_ce : 1 - alpha;
+}
+
+int loss_spec_gradients(const struct loss_spec *loss)
+{
+    bool pair = loss->strategy == LOSS_SEPARATE_OPTIMIZERS && loss->optimizers.mode == LOSS_SIMULTANEOUS;
+    return pair || method_takes_gram(loss->method) || loss->diagnostics.on ? 2 : 1;
 }

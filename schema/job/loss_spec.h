@@ -82,6 +82,8 @@ void optimizer_spec_default(struct optimizer_spec *o);    /* adam 1e-3 */
 /* Fills the weights of `balanced`: (1/n_c) divided by the mean of 1/n over the classes that have pixels; 0 for a class without
    any, and for the one that ignore_index leaves out. class_pixels: [classes], of the training split. No-op otherwise. */
 void loss_spec_balance(struct loss_spec *loss, const uint64_t *class_pixels, int classes);
+/* Gradients that a worker must hold at once: 2 where both losses step from one point, or where both gradients are compared. */
+int loss_spec_gradients(const struct loss_spec *loss);
 /* Weight of each term in one optimizer step: constant and scheduled; lambda or (alpha, 1-alpha). */
 void loss_spec_weights(const struct loss_spec *loss, double alpha, double *dice_weight, double *ce_weight);
 #endif

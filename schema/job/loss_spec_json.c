@@ -9,6 +9,7 @@
 #include "schema/job/alpha_json.h"
 #include "schema/job/loss_check.h"
 #include "schema/job/loss_terms_json.h"
+#include "schema/job/method_json.h"
 
 static const char *const strategies[] = {"constant", "scheduled", "separate_optimizers", "adaptive", "gradient", NULL};
 static const char *const activations[] = {"by_classes", "sigmoid", "softmax", NULL};
@@ -81,7 +82,8 @@ static enum err write_activation(const void *from, struct buf *to)
 static bool has_alpha(const void *base)
 {
     const struct loss_spec *loss = base;
-    return loss->strategy == LOSS_SCHEDULED || (loss->strategy == LOSS_CONSTANT && !loss->by_lambda);
+    bool method = loss->method != METHOD_NONE && (loss->warmup_epochs || method_takes_preference(loss->method));
+    return loss->strategy == LOSS_SCHEDULED || (loss->strategy == LOSS_CONSTANT && !loss->by_lambda) || method;
 }
 
 static bool has_lambda(const void *base)
@@ -129,41 +131,12 @@ const struct field loss_fields[] = {
     {.name = "optimizers", .type = FIELD_OTHER, .write = write_optimizers, .applies = has_optimizers, .help = "separate_optimizers only"},
     {.name = "class_weight", .type = FIELD_OTHER, FIELD_AT(struct loss_spec, class_weight), .read = class_weight_read, .write = class_weight_print,
      .allowed = class_weight_allowed, .help = "of the pixels of cross-entropy; balanced: inverse frequency in the training split"},
-    {.name = "method", .type = FIELD_OTHER, .help = "not built yet"},
-    {.name = "params", .type = FIELD_OTHER, .help = "not built yet"},
-    {.name = "gram", .type = FIELD_OTHER, .help = "not built yet"},
-    {.name = "warmup_epochs", .type = FIELD_OTHER, .help = "not built yet"},
-    {.name = "diagnostics", .type = FIELD_OTHER, .help = "not built yet"},
+    {.name = "method", .type = FIELD_OTHER, .write = method_print, .applies = method_applies, .help = "adaptive, gradient: how the two weights are found"},
+    {.name = "params", .type = FIELD_OTHER, .write = params_print, .applies = method_applies, .help = "of the method"},
+    {.name = "gram", .type = FIELD_OTHER, .write = gram_print, .applies = gram_applies, .help = "where and how often gradients are compared"},
+    {.name = "warmup_epochs", .type = FIELD_OTHER, .write = warmup_print, .applies = method_applies, .help = "adaptive, gradient: epochs of alpha, 1 - alpha before the method begins"},
+    {.name = "diagnostics", .type = FIELD_OTHER, .write = diagnostics_print, .help = "how often both gradients are compared and told; null: never"},
     {0}};
-
-/* Keys of the strategy laboratory: known, accepted at the value that changes nothing, refused otherwise. */
-static const struct {
-    const char *block, *key, *neutral;
-    double number; /* when neutral is a number */
-} laboratory[] = {
-    {NULL, "method", "null", NAN}, {NULL, "params", "null", NAN},        {NULL, "gram", "null", NAN},
-    {NULL, "warmup_epochs", "0", 0}, {NULL, "diagnostics", "null", NAN},
-};
-
-static bool is_neutral(const json_t *value, const char *neutral, double number)
-{
-    if (!strcmp(neutral, "null")) return json_is_null(value);
-    if (!strcmp(neutral, "true")) return json_is_true(value);
-    if (!strcmp(neutral, "false")) return json_is_false(value);
-    return json_is_number(value) && json_number_value(value) == number;
-}
-
-static void check_laboratory(const json_t *json, const char *pointer, struct err_list *errors)
-{
-    for (size_t i = 0; i < sizeof laboratory / sizeof laboratory[0]; i++) {
-        const char *block = laboratory[i].block;
-        const json_t *value = json_object_get(block ? json_object_get(json, block) : json, laboratory[i].key);
-        char at[192];
-        if (!value || is_neutral(value, laboratory[i].neutral, laboratory[i].number)) continue;
-        err_print(at, sizeof at, "%s%s%s/%s", pointer, block ? "/" : "", block ? block : "", laboratory[i].key);
-        json_fields_refuse(errors, ERR_NOT_BUILT, at, value, laboratory[i].neutral, "a known key, not built yet");
-    }
-}
 
 static void refuse_key(const json_t *json, const char *key, enum err code, const char *pointer, const char *detail, struct err_list *errors)
 {
@@ -256,22 +229,15 @@ static void check_smooth(const struct loss_spec *loss, const char *pointer, stru
 void loss_spec_read(const json_t *json, int64_t epochs, int64_t steps, struct loss_spec *loss, const char *pointer, struct err_list *errors)
 {
     static const char *const lambdas[] = {"lambda_dice", "lambda_ce"};
-    char at[192];
     loss_spec_default(loss);
     if (!json) return;
     json_fields_read(json, loss_fields, loss, pointer, errors);
     if (!json_is_object(json)) return;
-    check_laboratory(json, pointer, errors);
     check_smooth(loss, pointer, errors);
     loss_check(loss, pointer, errors);
     const char *word = json_string_value(json_object_get(json, "strategy"));
     if (!word || strcmp(word, strategies[loss->strategy])) return; /* said already; the rest depends on it */
-    json_pointer_join(at, sizeof at, pointer, "strategy");
-    if (loss->strategy == LOSS_ADAPTIVE || loss->strategy == LOSS_GRADIENT) {
-        json_fields_refuse(errors, ERR_NOT_BUILT, at, json_object_get(json, "strategy"), "one of: constant, scheduled, separate_optimizers",
-                           "a known strategy, not built yet");
-        return;
-    }
+    method_read(json, epochs, loss, pointer, errors);
     if (loss->strategy != LOSS_CONSTANT)
         for (int i = 0; i < 2; i++)
             refuse_key(json, lambdas[i], ERR_KEY_UNEXPECTED, pointer, "only strategy constant takes lambda_dice and lambda_ce", errors);

@@ -9,6 +9,7 @@
 #include "schema/job/loss_formula.h"
 #include "schema/job/loss_spec_json.h"
 #include "schema/job/loss_terms_json.h"
+#include "schema/job/method_json.h"
 
 enum { RESOLVED_EPOCHS_MAX = 1000 }; /* of alpha in the resolved block; /v1/alpha:preview gives all */
 
@@ -22,7 +23,11 @@ static enum err add_formulas(struct buf *to, const struct loss_spec *loss)
     const char *total = loss->by_lambda                    ? "lambda_dice Dice + lambda_ce CE"
                         : loss->strategy == LOSS_SCHEDULED ? "alpha(t) Dice + (1 - alpha(t)) CE"
                                                            : "alpha Dice + (1 - alpha) CE";
-    bool separate = loss->strategy == LOSS_SEPARATE_OPTIMIZERS;
+    bool separate = loss->strategy == LOSS_SEPARATE_OPTIMIZERS, method = loss->method != METHOD_NONE;
+    const struct method_row *row = &method_rows[loss->method];
+    const char *update = separate                          ? updates[loss->optimizers.mode]
+                         : loss->strategy == LOSS_GRADIENT ? "w_dice g_dice + w_ce g_ce, the unweighted gradients"
+                                                           : "the gradient of w_dice Dice + w_ce CE";
     char ce[LOSS_FORMULA_BYTES];
     loss_formula_ce(loss, ce);
     const char *const pairs[][2] = {
@@ -30,10 +35,15 @@ static enum err add_formulas(struct buf *to, const struct loss_spec *loss)
         {"groups", loss_formula_groups(loss)},
         {"symbols", "I = sum p y, Y = sum y over the pixels of a group that are not ignored; nr = smooth_nr, dr = smooth_dr"},
         {"ce", ce},
-        {separate ? "update" : "total", separate ? updates[loss->optimizers.mode] : total}};
+        {separate || method ? "update" : "total", separate || method ? update : total},
+        {method ? "weights" : NULL, row->formula},
+        {method ? "weights_sum" : NULL, row->sum},
+        {loss->strategy == LOSS_GRADIENT ? "weights_symbols" : NULL,
+         "a = |g_dice|^2, b = g_dice.g_ce, c = |g_ce|^2, cos = b/sqrt(a c); where a or c is below 1e-20 or |cos| above 1 - 1e-12: the weights of a = c = 1, b = 0"}};
     enum err e = json_text_add_key(to, "formulas");
     if (!e) e = buf_text(to, "{");
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0] && !e; i++) e = json_text_add_pair(to, pairs[i][0], pairs[i][1]);
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0] && !e; i++)
+        if (pairs[i][0]) e = json_text_add_pair(to, pairs[i][0], pairs[i][1]);
     return e ? e : buf_text(to, "}");
 }
 
@@ -157,25 +167,19 @@ static const struct strategy_row {
       {"optimizers.dice_steps", "1", "1 to 1000, alternating_batches"}, {"optimizers.ce_steps", "1", "1 to 1000, alternating_batches"},
       {"optimizers.dice", "{\"type\": \"adam\", \"lr\": 0.001}", "an optimizer"}, {"optimizers.ce", "{\"type\": \"adam\", \"lr\": 0.0001}", "an optimizer"}},
      "{\"strategy\": \"separate_optimizers\", \"optimizers\": {\"mode\": \"alternating\", \"dice\": {\"lr\": 0.001}, \"ce\": {\"lr\": 0.0001}}}"},
-    {LOSS_ADAPTIVE, false, "weights that follow the values of the losses", "w_dice Dice + w_ce CE, w from the losses", {{0}}, NULL},
-    {LOSS_GRADIENT, false, "weights that follow the two gradients", "w_dice g_dice + w_ce g_ce, w from |g_dice|^2, g_dice g_ce, |g_ce|^2", {{0}}, NULL},
+    {LOSS_ADAPTIVE, true, "weights that follow the values of the losses", "w_dice Dice + w_ce CE, w from the losses",
+     {{"method", "null", "one of methods"}, {"params", "{}", "of the method"}, {"gram", "{\"level\": \"last_layer\"}", "gradnorm: where the lengths are taken"},
+      {"warmup_epochs", "0", "epochs of alpha, 1 - alpha first"}, {"alpha", "0.5", "a number from 0 to 1: loss_scale, and the warm-up of all"}},
+     "{\"strategy\": \"adaptive\", \"method\": \"uncertainty\", \"params\": {\"init\": 0, \"lr\": 0.025}}"},
+    {LOSS_GRADIENT, true, "weights that follow the two gradients", "w_dice g_dice + w_ce g_ce, w from a = |g_dice|^2, b = g_dice.g_ce, c = |g_ce|^2",
+     {{"method", "null", "one of methods"}, {"params", "{}", "of the method"}, {"gram", "{\"level\": \"full\", \"scope\": \"model\", \"every\": 1, \"ema\": 0}", "where and how often a, b, c are taken"},
+      {"warmup_epochs", "0", "epochs of alpha, 1 - alpha first"}, {"alpha", "0.5", "the preference of upgrad, dualproj, aligned_mtl, and the warm-up of all"}},
+     "{\"strategy\": \"gradient\", \"method\": \"cagrad\", \"params\": {\"c\": 0.5, \"rescale\": 1}, \"gram\": {\"level\": \"full\", \"every\": 4}, \"alpha\": 0.5, \"warmup_epochs\": 2}"},
 };
 
 static json_t *parse(const char *text)
 {
     json_t *json = text ? json_loads(text, JSON_DECODE_ANY, NULL) : json_null();
-    assert(json);
-    return json;
-}
-
-static json_t *write_strategy(const struct strategy_row *row)
-{
-    json_t *parameters = json_array();
-    for (int i = 0; i < 6 && row->parameters[i][0]; i++)
-        json_array_append_new(parameters, json_pack("{s:s, s:o, s:s}", "name", row->parameters[i][0], "default", parse(row->parameters[i][1]), "allowed",
-                                                    row->parameters[i][2]));
-    json_t *json = json_pack("{s:s, s:b, s:s, s:s, s:o, s:o}", "strategy", loss_strategy_word(row->strategy), "built", row->built, "summary", row->summary,
-                             "formula", row->formula, "parameters", parameters, "example", parse(row->example));
     assert(json);
     return json;
 }
@@ -195,6 +199,36 @@ static json_t *write_common(const struct field *fields, const void *standard)
     }
     json_decref(defaults);
     return list;
+}
+
+/* The rows of method_json, each with its parameters at their defaults and the shortest block that asks for it. */
+static json_t *write_methods(enum loss_strategy strategy)
+{
+    json_t *list = json_array();
+    struct method_params standard;
+    for (int m = METHOD_NONE + 1; m < METHODS; m++) {
+        const struct method_row *row = &method_rows[m];
+        if (row->strategy != strategy) continue;
+        memset(&standard, 0, sizeof standard);
+        json_fields_default(row->params, &standard);
+        json_t *example = json_pack("{s:s, s:s}", "strategy", loss_strategy_word(strategy), "method", row->word);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "method", row->word, "summary", row->summary, "formula", row->formula, "sum",
+                                              row->sum, "cost", row->cost, "parameters", write_common(row->params, &standard), "example", example));
+    }
+    return list;
+}
+
+static json_t *write_strategy(const struct strategy_row *row)
+{
+    json_t *parameters = json_array();
+    for (int i = 0; i < 6 && row->parameters[i][0]; i++)
+        json_array_append_new(parameters, json_pack("{s:s, s:o, s:s}", "name", row->parameters[i][0], "default", parse(row->parameters[i][1]), "allowed",
+                                                    row->parameters[i][2]));
+    json_t *json = json_pack("{s:s, s:b, s:s, s:s, s:o, s:o}", "strategy", loss_strategy_word(row->strategy), "built", row->built, "summary", row->summary,
+                             "formula", row->formula, "parameters", parameters, "example", parse(row->example));
+    assert(json);
+    if (row->strategy == LOSS_ADAPTIVE || row->strategy == LOSS_GRADIENT) json_object_set_new(json, "methods", write_methods(row->strategy));
+    return json;
 }
 
 json_t *strategies_write(void)

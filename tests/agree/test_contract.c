@@ -9,6 +9,7 @@
 #include "schema/job/job_spec_json.h"
 #include "schema/job/job_state.h"
 #include "schema/job/loss_spec_json.h"
+#include "schema/job/method_json.h"
 #include "schema/job/metric.h"
 #include "schema/job/model_json.h"
 #include "tests/agree/contract.h"
@@ -204,6 +205,7 @@ void test_openapi_enums_are_the_words_of_the_tables(void)
     CHECK_ENUM("Phase", job_phase_word, enum job_phase, 1, PHASE_COUNT);
     CHECK_ENUM("FailureClass", job_failure_word, enum job_failure, 1, FAILURE_COUNT);
     CHECK_ENUM("Strategy", loss_strategy_word, enum loss_strategy, 0, LOSS_GRADIENT + 1);
+    CHECK_ENUM("Method", method_word, enum loss_method, 1, METHODS);
     CHECK_ENUM("Mode", loss_mode_word, enum loss_mode, 0, LOSS_ALTERNATING_BATCHES + 1);
     CHECK_ENUM("Interp", alpha_interp_word, enum alpha_interp, 0, ALPHA_POLY + 1);
     CHECK_ENUM("Unit", alpha_unit_word, enum alpha_unit, 0, ALPHA_FRACTION + 1);
@@ -257,10 +259,29 @@ static void check_table(const json_t *openapi, const char *name, const json_t *s
     CHECK_INT(json_object_size(properties), rows);
 }
 
+/* Each parameter of each method is a key of `params`, with its bounds; each key is a parameter of some method. */
+static void check_params(const json_t *properties)
+{
+    json_t *met = json_object();
+    for (int m = METHOD_NONE + 1; m < METHODS; m++)
+        for (const struct field *f = method_rows[m].params; f->name; f++) {
+            const json_t *said = json_object_get(properties, f->name);
+            if (!said) check_fail(__FILE__, __LINE__, "openapi.json lacks params.%s of %s", f->name, method_rows[m].word);
+            check_row(f->name, said, f);
+            json_object_set_new(met, f->name, json_true());
+        }
+    CHECK_INT(json_object_size(properties), json_object_size(met));
+    json_decref(met);
+}
+
 void test_openapi_holds_the_keys_and_bounds_of_the_readers(void)
 {
     json_t *openapi = contract_load();
     check_table(openapi, "Loss", contract_schema(openapi, "Loss"), loss_fields);
+    const json_t *loss = json_object_get(contract_schema(openapi, "Loss"), "properties");
+    check_table(openapi, "gram", json_object_get(loss, "gram"), gram_fields);
+    check_table(openapi, "diagnostics", json_object_get(loss, "diagnostics"), diagnostics_fields);
+    check_params(json_object_get(json_object_get(loss, "params"), "properties"));
     check_table(openapi, "Optimizer", contract_schema(openapi, "Optimizer"), optimizer_fields);
     check_table(openapi, "Model", contract_schema(openapi, "Model"), model_fields);
     json_decref(openapi);

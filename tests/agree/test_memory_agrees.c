@@ -29,7 +29,7 @@ static struct network_config config_of(const struct job_spec *spec, int classes,
     for (int l = 0; l < c.levels; l++) c.widths[l] = spec->model.widths[l];
     c.patch[0] = spec->training.patch[0];
     c.patch[1] = spec->training.patch[1];
-    c.gradients = spec->loss.strategy == LOSS_SEPARATE_OPTIMIZERS ? 2 : 1;
+    c.gradients = loss_spec_gradients(&spec->loss);
     return c;
 }
 
@@ -66,7 +66,7 @@ static void compare(const char *text, int lanes, int micro_batch, enum network_a
     CHECK_INT(job_memory_predict(&spec, 3, 2, lanes, &predicted), OK);
     CHECK_INT(predicted.parameters, parameters);
     /* beside the network: the moments of each optimizer, in the same padded form */
-    int moments = c.gradients == 2 ? 4 : spec.optimizer.type == OPTIMIZER_SGD ? 1 : 2;
+    int moments = spec.loss.strategy == LOSS_SEPARATE_OPTIMIZERS ? 4 : spec.optimizer.type == OPTIMIZER_SGD ? 1 : 2;
     double real = (double)planned + (double)moments * (double)parameters * 4, guess = (double)predicted.total_bytes - (64 << 20);
     if (guess < real) check_fail(__FILE__, __LINE__, "%s: %.0f bytes predicted, %.0f planned", text, guess, real);
     /* narrow networks are padded to whole blocks of 16 channels in the prediction, on plain C kernels not at all */

@@ -89,8 +89,10 @@ void test_checkpoint_refuses_any_flipped_bit_and_any_cut(void)
     char *longer = calloc(1, (size_t)length + 9);
     memcpy(longer, bytes, (size_t)length);
     check_refused(longer, length + 9, "too long");
-    bytes[8] = 2;
-    check_refused(bytes, length, "version 2");
+    bytes[8] = 1; /* what an earlier program wrote */
+    check_refused(bytes, length, "version 1");
+    bytes[8] = CHECKPOINT_VERSION + 1;
+    check_refused(bytes, length, "version 3");
     free(longer);
     free(bytes);
 }

@@ -195,8 +195,42 @@ void test_job_spec_learning_rates_follow_their_schedule(void)
     CHECK_NEAR(lr_at(&s, 1, 9, 14), 0.5, 1e-15);
 }
 
+void test_job_spec_says_the_method_back_in_full(void)
+{
+    struct buf text;
+    buf_init(&text, 65536);
+    CHECK_INT(read_text("{\"dataset\": \"a\", \"loss\": {\"strategy\": \"gradient\", \"method\": \"cagrad\", \"gram\": {\"every\": 4}}}"), OK);
+    CHECK_INT(loss_resolved_print(&spec, &text), OK);
+    CHECK_HAS(text.data, "\"method\":\"cagrad\",\"params\":{\"c\":0.5,\"rescale\":1},\"gram\":{\"level\":\"full\",\"scope\":\"model\",\"every\":4,\"ema\":0.0},\"warmup_epochs\":0");
+    CHECK_HAS(text.data, "\"update\":\"w_dice g_dice + w_ce g_ce, the unweighted gradients\"");
+    CHECK_HAS(text.data, "\"weights_sum\":\"about 1\"");
+    CHECK_HAS(text.data, "|cos| above 1 - 1e-12");
+    CHECK(!strstr(text.data, "\"alpha\":"));
+    buf_free(&text);
+    buf_init(&text, 65536);
+    CHECK_INT(read_text("{\"dataset\": \"a\", \"loss\": {\"strategy\": \"adaptive\", \"method\": \"gradnorm\", \"warmup_epochs\": 2}}"), OK);
+    CHECK_INT(loss_resolved_print(&spec, &text), OK);
+    CHECK_HAS(text.data, "\"level\":\"last_layer\"");
+    CHECK_HAS(text.data, "\"alpha\":0.5");
+    buf_free(&text);
+}
+
+void test_job_spec_warns_of_the_cost_of_a_method_and_of_gradients_that_cannot_conflict(void)
+{
+    CHECK_INT(read_text("{\"dataset\": \"a\", \"loss\": {\"strategy\": \"gradient\", \"method\": \"pcgrad\", \"gram\": {\"every\": 2}}}"), OK);
+    CHECK_INT(warnings.count, 1);
+    CHECK_HAS(warnings.notes[0].detail, "about 1.33 times");
+    CHECK_INT(read_text("{\"dataset\": \"a\", \"loss\": {\"strategy\": \"gradient\", \"method\": \"pcgrad\", \"gram\": {\"level\": \"logits\"}}}"), OK);
+    CHECK_INT(warnings.count, 1);
+    CHECK_TEXT(warnings.notes[0].nearest, "sign_theorem");
+    CHECK_INT(read_text("{\"dataset\": \"a\", \"loss\": {\"strategy\": \"adaptive\", \"method\": \"famo\"}}"), OK);
+    CHECK_INT(warnings.count, 1);
+    CHECK_TEXT(warnings.notes[0].nearest, "cost");
+}
+
 void test_job_spec_says_the_loss_back_in_full(void)
 {
+    int methods = 0;
     struct buf text;
     buf_init(&text, 65536);
     CHECK_INT(read_text("{\"dataset\": \"a\", \"loss\": {\"strategy\": \"scheduled\", \"alpha\": {\"schedule\": \"linear\", \"start\": 1, \"end\": 0}}}"), OK);
@@ -232,7 +266,16 @@ void test_job_spec_says_the_loss_back_in_full(void)
         json_t *job = json_pack("{s:s, s:O}", "dataset", "a", "loss", example);
         CHECK_INT(read_json(job) == OK, json_is_true(json_object_get(row, "built")));
         json_decref(job);
+        size_t k;
+        json_t *method;
+        json_array_foreach(json_object_get(row, "methods"), k, method) {
+            job = json_pack("{s:s, s:O}", "dataset", "a", "loss", json_object_get(method, "example"));
+            CHECK_INT(read_json(job), OK);
+            methods++;
+            json_decref(job);
+        }
     }
+    CHECK_INT(methods, METHODS - 1);
     json_decref(json);
     buf_free(&text);
 }

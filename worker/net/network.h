@@ -98,6 +98,9 @@ struct network_parameter {
 };
 const struct network_parameter *network_parameters(const struct network *net, int *count);
 
+/* Where parameter `which` of the table lies in arena form: elements [first, first + count), padding included. */
+void network_parameter_place(const struct network *net, int which, size_t *first, size_t *count);
+
 /* Arena form: what the kernels read, blocked and padded. Padding is 0 and gets gradient 0: an optimizer is one loop over
    [0, network_arena_count), its moments are arrays of the same length. */
 size_t network_arena_count(const struct network *net);
@@ -126,6 +129,9 @@ float *network_logit_gradient(struct network *net, int k, int sample); /* same s
 void network_backward(struct network *net, int samples, int k);
 /* Both gradients at once, for less than two calls cost; the same bits. */
 void network_backward_both(struct network *net, int samples);
+/* Only the last layer's share of it, the head's weight and bias, which needs no pass through the network: the rest of
+   network_gradient(net, k) is whatever it was. */
+void network_backward_head(struct network *net, int samples, int k);
 
 /* ---- inference --------------------------------------------------------------------------------------- */
 /* Forward only, any number of patches, all lanes. Overwrites the activations of a network_forward. */

@@ -21,6 +21,8 @@ struct network {
     /* the call in progress, read by the lanes */
     int samples, group;   /* samples of a task */
     int k, cotangents;    /* first gradient, and how many at once */
+    int first_node;       /* of a backward pass */
+    size_t first_element; /* of its gradient */
     const float *const *images;
     float *const *infer_logits;
 };

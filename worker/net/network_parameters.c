@@ -14,6 +14,13 @@ const struct network_parameter *network_parameters(const struct network *net, in
     return net->parameter;
 }
 
+void network_parameter_place(const struct network *net, int which, size_t *first, size_t *count)
+{
+    assert(which >= 0 && which < net->graph.tensors);
+    *first = net->graph.tensor[which].first;
+    *count = tensor_arena_count(&net->graph.tensor[which].layout);
+}
+
 size_t network_arena_count(const struct network *net)
 {
     return net->graph.arena_count;

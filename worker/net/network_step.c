@@ -92,7 +92,7 @@ static void backward_task(void *ctx, int task, int lane)
     r.leaf = network_leaf(net, task, net->k);
     r.d_logits = (const unsigned char *)network_logit_gradient(net, net->k, first);
     profile_start(r.profile, lane);
-    for (int i = net->graph.nodes - 1; i >= 0; i--) {
+    for (int i = net->graph.nodes - 1; i >= net->first_node; i--) {
         const struct node *n = &net->graph.node[i];
         n->op->backward(&r, n);
         run_lap(&r, n, n->op->backward_kind);
@@ -103,7 +103,7 @@ static void backward_task(void *ctx, int task, int lane)
 static void sum_task(void *ctx, int slice, int lane)
 {
     const struct network *net = ctx;
-    size_t e = net->backend.element_bytes, first = (size_t)slice * SLICE, count = net->graph.arena_count - first;
+    size_t e = net->backend.element_bytes, first = net->first_element + (size_t)slice * SLICE, count = net->graph.arena_count - first;
     int tasks = tasks_of(net);
     (void)lane;
     if (count > SLICE) count = SLICE;
@@ -113,28 +113,37 @@ static void sum_task(void *ctx, int slice, int lane)
                 net->backend.add(network_leaf(net, i, k) + first * e, network_leaf(net, i + apart, k) + first * e, count);
 }
 
-static void backward(struct network *net, int samples, int k, int cotangents)
+/* Nodes from the last down to `first_node`, whose parameters are the elements from `first_element` on. */
+static void backward(struct network *net, int samples, int k, int cotangents, int first_node, size_t first_element)
 {
     assert(samples == net->samples && samples >= 1 && k >= 0 && k + cotangents <= net->config.gradients);
     net->k = k;
     net->cotangents = cotangents;
+    net->first_node = first_node;
+    net->first_element = first_element;
     enum profile_kind before = profile_phase(net->profile, PROFILE_PREPARE);
     network_freshen(net, true);
     profile_phase(net->profile, PROFILE_BETWEEN);
     lanes_run(net->lanes, tasks_of(net), backward_task, net);
     profile_phase(net->profile, PROFILE_TREE);
-    if (tasks_of(net) > 1) lanes_run(net->lanes, (int)((net->graph.arena_count + SLICE - 1) / SLICE), sum_task, net);
+    if (tasks_of(net) > 1) lanes_run(net->lanes, (int)((net->graph.arena_count - first_element + SLICE - 1) / SLICE), sum_task, net);
     profile_phase(net->profile, before);
 }
 
 void network_backward(struct network *net, int samples, int k)
 {
-    backward(net, samples, k, 1);
+    backward(net, samples, k, 1, 0, 0);
 }
 
 void network_backward_both(struct network *net, int samples)
 {
-    backward(net, samples, 0, 2);
+    backward(net, samples, 0, 2, 0, 0);
+}
+
+void network_backward_head(struct network *net, int samples, int k)
+{
+    const struct graph *g = &net->graph;
+    backward(net, samples, k, 1, g->nodes - 1, g->tensor[g->node[g->nodes - 1].weight].first);
 }
 
 static void infer_task(void *ctx, int task, int lane)

@@ -22,6 +22,17 @@ static void plan_mix(const struct loss_spec *loss, struct moment now, struct ste
     loss_spec_weights(loss, plan->alpha, &plan->actions[0].dice_weight, &plan->actions[0].ce_weight);
 }
 
+static void plan_adapted(const struct loss_spec *loss, struct moment now, struct step_plan *plan)
+{
+    plan_mix(loss, now, plan);
+    if (now.epoch < loss->warmup_epochs)
+        return;
+    plan->adapts = true;
+    plan->has_alpha = false;
+    plan->alpha = 0;
+    plan->weighted = loss->gram.scope == GRAM_MODEL; /* else each layer has weights of its own */
+}
+
 static struct step_action action_of(int optimizer, bool forward)
 {
     return (struct step_action){.forward = forward, .optimizer = optimizer, .dice_weight = optimizer == OPTIMIZER_DICE, .ce_weight = optimizer == OPTIMIZER_CE};
@@ -60,15 +71,17 @@ static void plan_alternating_batches(const struct loss_spec *loss, struct moment
 struct strategy {
     enum loss_strategy word;
     int mode; /* enum loss_mode, or -1: no modes */
-    int optimizers, gradients;
+    int optimizers;
     void (*plan)(const struct loss_spec *loss, struct moment now, struct step_plan *plan);
 };
 static const struct strategy strategies[] = {
-    {LOSS_CONSTANT, -1, 1, 1, plan_mix},
-    {LOSS_SCHEDULED, -1, 1, 1, plan_mix},
-    {LOSS_SEPARATE_OPTIMIZERS, LOSS_SIMULTANEOUS, 2, 2, plan_simultaneous},
-    {LOSS_SEPARATE_OPTIMIZERS, LOSS_ALTERNATING, 2, 1, plan_alternating},
-    {LOSS_SEPARATE_OPTIMIZERS, LOSS_ALTERNATING_BATCHES, 2, 1, plan_alternating_batches},
+    {LOSS_CONSTANT, -1, 1, plan_mix},
+    {LOSS_SCHEDULED, -1, 1, plan_mix},
+    {LOSS_SEPARATE_OPTIMIZERS, LOSS_SIMULTANEOUS, 2, plan_simultaneous},
+    {LOSS_SEPARATE_OPTIMIZERS, LOSS_ALTERNATING, 2, plan_alternating},
+    {LOSS_SEPARATE_OPTIMIZERS, LOSS_ALTERNATING_BATCHES, 2, plan_alternating_batches},
+    {LOSS_ADAPTIVE, -1, 1, plan_adapted},
+    {LOSS_GRADIENT, -1, 1, plan_adapted},
 };
 
 static const struct strategy *strategy_of(const struct loss_spec *loss)
@@ -93,7 +106,7 @@ int strategy_optimizers(const struct loss_spec *loss)
 
 int strategy_gradients(const struct loss_spec *loss)
 {
-    return strategy_of(loss)->gradients;
+    return loss_spec_gradients(loss);
 }
 
 const struct optimizer_spec *strategy_optimizer(const struct loss_spec *loss, const struct optimizer_spec *both, int k)

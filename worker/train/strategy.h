@@ -18,6 +18,7 @@ struct step_action {
 struct step_plan {
     int count;
     struct step_action actions[STEP_ACTIONS_MAX];
+    bool adapts;               /* the weights of the first action are found at the step (adapt.h), from its losses or gradients */
     bool weighted;             /* loss/total = dice_weight*Dice + ce_weight*CE of the first action is worth showing */
     bool has_alpha;
     double alpha;
@@ -28,10 +29,10 @@ struct step_plan {
      simultaneous          forward, both gradients at the same weights, both steps (Dice's first, or as `order` says)
      alternating           forward, gradient of one, its step; fresh forward on the same batch, gradient of the other, its step
      alternating_batches   one forward, gradient and step a batch: dice_steps batches for Dice, then ce_steps for CE (or as `order` says)
-   adaptive and gradient are not built: asserted, the spec reader refuses them. */
+     adaptive, gradient    forward, weights from the losses or from both gradients, gradient of the mix, step; alpha in the warm-up */
 void strategy_plan(const struct loss_spec *loss, int64_t epoch, int64_t epochs, int64_t step, struct step_plan *plan);
 int strategy_optimizers(const struct loss_spec *loss); /* 1 or 2 */
-int strategy_gradients(const struct loss_spec *loss);  /* gradients held at once: 2 only for simultaneous */
+int strategy_gradients(const struct loss_spec *loss);  /* gradients held at once: 2 where both are compared */
 /* The optimizer `k` of that job: `both` unless the loss brings its own two. */
 const struct optimizer_spec *strategy_optimizer(const struct loss_spec *loss, const struct optimizer_spec *both, int k);
 const char *strategy_optimizer_name(const struct loss_spec *loss, int k); /* "" | "dice" | "ce", for series such as lr/dice */

@@ -70,6 +70,7 @@ static void fill_in(struct trainer *t, const struct trainer_config *config)
     int count;
     table = network_parameters(t->net, &count);
     t->parameters = table[count - 1].offset + table[count - 1].count;
+    adapt_start(&t->adapt, &spec->loss);
     trainer_name_columns(t);
 }
 
@@ -97,6 +98,19 @@ static enum err make_optimizers(struct trainer *t, struct err_note *note)
     return e;
 }
 
+/* What it takes to see both gradients side by side. */
+static enum err make_compare(struct trainer *t, struct err_note *note)
+{
+    const struct network_config *n = network_config(t->net);
+    if (!method_takes_gram(t->spec->loss.method))
+        return OK;
+    t->ce_logits = calloc((size_t)n->lanes * (size_t)n->out_channels * t->pixels, sizeof *t->ce_logits);
+    t->sample_grams = calloc((size_t)t->batch, sizeof *t->sample_grams);
+    if (!t->ce_logits || !t->sample_grams)
+        return err_set(note, ERR_NO_MEMORY, "/loss", "no memory to compare two gradients");
+    return compare_new(t->net, &t->compare, note);
+}
+
 enum err trainer_new(const struct trainer_config *config, struct trainer **out, struct err_note *note)
 {
     struct trainer *t = calloc(1, sizeof *t);
@@ -112,6 +126,8 @@ enum err trainer_new(const struct trainer_config *config, struct trainer **out, 
         e = score_set_new(&(struct score_set_options){.classes = (int)config->set->num_classes, .ignore_index = t->spec->loss.ignore_index,
                                                       .empty_is_one = t->spec->validation.empty == VALIDATION_EMPTY_ONE, .tolerance = t->spec->validation.nsd_tolerance},
                           config->set->splits[SPLIT_VAL].count, &t->scores, note);
+    if (!e)
+        e = make_compare(t, note);
     if (!e)
         e = predictor_new(config->validation_net ? config->validation_net : t->net, t->spec->validation.tile_overlap, &t->predictor, note);
     if (!e && config->resume)
@@ -135,6 +151,9 @@ void trainer_free(struct trainer *t)
     predictor_free(t->predictor);
     score_set_free(t->scores);
     free(t->best);
+    compare_free(t->compare);
+    free(t->ce_logits);
+    free(t->sample_grams);
     free(t->image_memory);
     free(t->images);
     free(t->labels);
@@ -199,6 +218,9 @@ static void sum_up(const struct trainer *t, double *row)
     for (int k = 0; k < t->optimizers; k++)
         row[EPOCH_LR + k] = lr_at(&t->spec->lr_schedule, t->optimizer[k].spec.lr, t->epoch, t->spec->training.epochs);
     row[EPOCH_SKIPPED] = s->skipped > 0 ? s->skipped : NAN;
+    for (int i = 0; i < 2; i++)
+        row[EPOCH_WEIGHT_DICE + i] = s->weighed > 0 ? s->weight[i] / s->weighed : NAN;
+    row[EPOCH_DEGENERATE] = s->degenerate > 0 ? s->degenerate : NAN;
     row[EPOCH_GROUPS_LEFT] = s->groups_left > 0 ? s->groups_left : NAN;
 }
 
@@ -249,6 +271,7 @@ static enum err end_epoch(struct trainer *t, struct err_note *note)
     }
     t->history_rows++;
     trainer_tell_epoch(t, row);
+    adapt_end_epoch(&t->adapt, &t->spec->loss);
     t->epoch++;
     t->step_in_epoch = 0;
     t->sums = (struct epoch_sums){0};

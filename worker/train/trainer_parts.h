@@ -2,6 +2,8 @@
 #ifndef WORKER_TRAIN_TRAINER_PARTS_H
 #define WORKER_TRAIN_TRAINER_PARTS_H
 #include "worker/data/sampler.h"
+#include "worker/train/adapt.h"
+#include "worker/train/compare.h"
 #include "worker/train/loss.h"
 #include "worker/train/optimizer.h"
 #include "worker/train/predict.h"
@@ -11,11 +13,12 @@
 #include "worker/train/trainer.h"
 
 /* Step series: what a step may report. Epoch series are the history's columns. */
-enum step_series { STEP_TOTAL, STEP_DICE, STEP_CE, STEP_ALPHA, STEP_LR, STEP_LR_OTHER, STEP_SERIES };
+enum step_series { STEP_TOTAL, STEP_DICE, STEP_CE, STEP_ALPHA, STEP_LR, STEP_LR_OTHER, STEP_WEIGHT_DICE, STEP_WEIGHT_CE, STEP_SERIES };
 enum { SERIES_NAME_MAX_BYTES = 40, STEPS_HELD_MAX = 64, VAL_KINDS = 15, VAL_COUNTS = 3,
        COLUMNS_MAX = 32 + (VAL_KINDS + VAL_COUNTS) * SCORE_CLASSES_MAX };
 /* Epoch columns before those of the classes. */
 enum epoch_column { EPOCH_TOTAL, EPOCH_DICE, EPOCH_CE, EPOCH_ALPHA, EPOCH_LR, EPOCH_LR_OTHER, EPOCH_SKIPPED, EPOCH_GROUPS_LEFT,
+                    EPOCH_WEIGHT_DICE, EPOCH_WEIGHT_CE, EPOCH_DEGENERATE,
                     VAL_FIRST, VAL_DICE = VAL_FIRST, VAL_EMPTY = VAL_FIRST + VAL_KINDS, VAL_ECE_FOREGROUND, EPOCH_FIXED };
 
 /* Sums over the steps of the epoch that is under way; doubles only, saved as they are. */
@@ -23,6 +26,8 @@ struct epoch_sums {
     double counted, skipped; /* steps */
     double total, dice, ce, alpha;
     double groups_left;
+    double weight[2], weighed; /* of adaptive and gradient strategies, and in how many steps */
+    double degenerate;         /* steps whose gradients were 0, parallel or opposite */
 };
 /* What one step said; NaN: nothing. */
 struct step_report {
@@ -68,6 +73,12 @@ struct trainer {
     struct step_action action; /* the one whose gradient is being made */
     int gradient_k, prob_k;
 
+    /* both gradients side by side: only where the network holds two */
+    struct adapt adapt;
+    struct compare *compare;
+    float *ce_logits;          /* [lanes][channels][pixels]: of the sample in hand */
+    struct gram *sample_grams; /* [batch] */
+
     struct predictor *predictor;
     struct confusion *confusions; /* [validation images] */
     struct score_set *scores;
@@ -96,6 +107,21 @@ void trainer_tell_evaluation(const struct trainer *t, int64_t epoch, const doubl
 bool trainer_validates(const struct trainer *t, int64_t epoch); /* after that epoch */
 /* trainer_step.c: one step at (epoch, step_in_epoch); does not move them. ERR_DIVERGED. */
 enum err trainer_step(struct trainer *t, struct step_report *report, struct err_note *note) MUST_USE;
+/* Gradient of t->action's mix of the batch into logit gradient t->gradient_k; the batch has been looked at. */
+void trainer_logit_gradients(struct trainer *t);
+/* The same of one sample and of any mix, on any lane, into `to`: [channels][pixels]. */
+void trainer_sample_gradient(const struct trainer *t, const struct step_action *mix, int sample, float *to);
+/* Forward pass and both losses of the batch in hand. ERR_DIVERGED. */
+enum err trainer_look(struct trainer *t, int gradients, struct err_note *note) MUST_USE;
+enum err trainer_diverged(struct trainer *t, const char *what, const char *how, struct err_note *note);
+double trainer_rate(const struct trainer *t, int optimizer);
+/* trainer_adapt.c: the step of an adaptive or gradient strategy after its look; fills the weights of plan->actions[0]. */
+enum err trainer_adapt_step(struct trainer *t, struct step_plan *plan, struct step_report *report, struct err_note *note) MUST_USE;
+/* Of the batch that was looked at; they use both of the network's gradients and leave the probabilities. */
+struct gram trainer_logit_gram(struct trainer *t);
+struct gram trainer_head_gram(struct trainer *t);
+/* The full gradients of two mixes; the probabilities are used up. */
+void trainer_two_gradients(struct trainer *t, const struct step_action *first, const struct step_action *second);
 enum err trainer_check_weights(struct trainer *t, struct err_note *note) MUST_USE; /* ERR_DIVERGED: one is not finite */
 /* trainer_validate.c: scores into `row` (a row of the history). *stopped: told to stop half-way, nothing written. */
 enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct err_note *note) MUST_USE;

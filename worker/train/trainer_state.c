@@ -12,6 +12,7 @@
 struct carry_head {
     uint32_t columns, rows;
     struct epoch_sums sums;
+    struct adapt adapt;
 };
 
 /* ---- arrays to canonical order ----------------------------------------------------------------------- */
@@ -33,7 +34,7 @@ static int gather(struct trainer *t, struct checkpoint *c)
         for (int m = 0; m < c->optimizer[k].moments; m++)
             all &= (c->optimizer[k].moment[m] = canonical_of(t, o->moments[m])) != NULL;
     }
-    struct carry_head head = {.columns = (uint32_t)t->columns, .rows = (uint32_t)t->history_rows, .sums = t->sums};
+    struct carry_head head = {.columns = (uint32_t)t->columns, .rows = (uint32_t)t->history_rows, .sums = t->sums, .adapt = t->adapt};
     size_t table = (size_t)(t->history_rows * t->columns) * sizeof(double);
     c->carry_bytes = sizeof head + table;
     c->carry = malloc(c->carry_bytes);
@@ -122,6 +123,7 @@ static enum err restore_carry(struct trainer *t, const struct checkpoint *c, con
     if (head.columns != (uint32_t)t->columns || head.rows > (uint32_t)t->spec->training.epochs || c->carry_bytes != sizeof head + (size_t)head.rows * head.columns * sizeof(double))
         return err_set(note, ERR_CORRUPT, path, "%s holds curves of another data set", path);
     t->sums = head.sums;
+    t->adapt = head.adapt;
     t->history_rows = head.rows;
     memcpy(t->history, c->carry + sizeof head, (size_t)head.rows * head.columns * sizeof(double));
     return OK;

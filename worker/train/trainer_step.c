@@ -28,16 +28,21 @@ static void sum_sample(void *context, int task, int lane)
                   &t->loss_sums[task]);
 }
 
+void trainer_sample_gradient(const struct trainer *t, const struct step_action *mix, int sample, float *to)
+{
+    loss_gradient_f32(&t->loss, network_logit_gradient(t->net, t->prob_k, sample), t->labels + (size_t)sample * t->pixels, t->pixels, &t->slopes[sample], terms_of(t, sample),
+                      mix->dice_weight, mix->ce_weight, to);
+}
+
 static void gradient_of_sample(void *context, int task, int lane)
 {
     (void)lane;
     struct trainer *t = context;
-    loss_gradient_f32(&t->loss, network_logit_gradient(t->net, t->prob_k, task), t->labels + (size_t)task * t->pixels, t->pixels, &t->slopes[task], terms_of(t, task),
-                      t->action.dice_weight, t->action.ce_weight, network_logit_gradient(t->net, t->gradient_k, task));
+    trainer_sample_gradient(t, &t->action, task, network_logit_gradient(t->net, t->gradient_k, task));
 }
 
 /* Names the samples of the batch for whoever has to find the bad one. */
-static enum err diverged(struct trainer *t, const char *what, const char *how, struct err_note *note)
+enum err trainer_diverged(struct trainer *t, const char *what, const char *how, struct err_note *note)
 {
     char *to = t->result.failed_samples;
     size_t size = sizeof t->result.failed_samples, at = 0;
@@ -58,7 +63,7 @@ static enum err check_losses(struct trainer *t, struct err_note *note)
     if (isfinite(v->dice) && isfinite(v->ce))
         return OK;
     double bad = isfinite(v->dice) ? v->ce : v->dice;
-    return diverged(t, isfinite(v->dice) ? "loss/ce" : "loss/dice", isnan(bad) ? "NaN" : "infinite", note);
+    return trainer_diverged(t, isfinite(v->dice) ? "loss/ce" : "loss/dice", isnan(bad) ? "NaN" : "infinite", note);
 }
 
 /* The last update of an epoch has no next forward pass in which it would show. x - x is 0, or NaN for what is not finite. */
@@ -69,13 +74,13 @@ enum err trainer_check_weights(struct trainer *t, struct err_note *note)
     float sum = 0;
     for (size_t i = 0; i < count; i++)
         sum += w[i] - w[i];
-    return sum == 0 ? OK : diverged(t, "a weight", "not finite", note);
+    return sum == 0 ? OK : trainer_diverged(t, "a weight", "not finite", note);
 }
 
 /* Forward pass and both losses; probabilities go where the last gradient of this pass will be made in place. */
-static enum err look(struct trainer *t, int gradients, struct err_note *note)
+enum err trainer_look(struct trainer *t, int gradients, struct err_note *note)
 {
-    t->prob_k = gradients - 1;
+    t->prob_k = t->compare ? 1 : gradients - 1; /* where both gradients are compared, probabilities outlast the first */
     network_forward(t->net, t->batch, t->images);
     profile_phase(network_profile(t->net), PROFILE_LOSS);
     lanes_run(t->lanes, t->batch, sum_sample, t);
@@ -85,9 +90,15 @@ static enum err look(struct trainer *t, int gradients, struct err_note *note)
     return check_losses(t, note);
 }
 
-static double rate_of(const struct trainer *t, int k)
+double trainer_rate(const struct trainer *t, int k)
 {
     return lr_at(&t->spec->lr_schedule, t->optimizer[k].spec.lr, t->epoch, t->spec->training.epochs);
+}
+
+void trainer_logit_gradients(struct trainer *t)
+{
+    profile_phase(network_profile(t->net), PROFILE_LOSS);
+    lanes_run(t->lanes, t->batch, gradient_of_sample, t);
 }
 
 /* All gradients of one forward pass, then all their steps. */
@@ -96,8 +107,7 @@ static void act(struct trainer *t, const struct step_action *actions, int count)
     for (int k = 0; k < count; k++) {
         t->action = actions[k];
         t->gradient_k = k;
-        profile_phase(network_profile(t->net), PROFILE_LOSS);
-        lanes_run(t->lanes, t->batch, gradient_of_sample, t);
+        trainer_logit_gradients(t);
     }
     if (count == 2)
         network_backward_both(t->net, t->batch);
@@ -106,7 +116,7 @@ static void act(struct trainer *t, const struct step_action *actions, int count)
     profile_phase(network_profile(t->net), PROFILE_OPTIMIZER);
     for (int k = 0; k < count; k++) {
         int o = actions[k].optimizer;
-        optimizer_step(&t->optimizer[o], t->lanes, rate_of(t, o), network_weights(t->net), network_gradient(t->net, k));
+        optimizer_step(&t->optimizer[o], t->lanes, trainer_rate(t, o), network_weights(t->net), network_gradient(t->net, k));
     }
 }
 
@@ -130,9 +140,9 @@ static void note_schedule(const struct trainer *t, const struct step_plan *plan,
         report->value[i] = NAN;
     if (plan->has_alpha)
         report->value[STEP_ALPHA] = plan->alpha;
-    report->value[STEP_LR] = rate_of(t, 0);
+    report->value[STEP_LR] = trainer_rate(t, 0);
     if (t->optimizers > 1)
-        report->value[STEP_LR_OTHER] = rate_of(t, 1);
+        report->value[STEP_LR_OTHER] = trainer_rate(t, 1);
 }
 
 static void add_to_epoch(struct trainer *t, const struct step_plan *plan, struct step_report *report)
@@ -158,7 +168,7 @@ enum err trainer_step(struct trainer *t, struct step_report *report, struct err_
     for (int first = 0, last; first < plan.count; first = last) {
         for (last = first + 1; last < plan.count && !plan.actions[last].forward; last++)
             ;
-        enum err e = look(t, last - first, note);
+        enum err e = trainer_look(t, last - first, note);
         if (e)
             return e;
         if (t->value.valid == 0) { /* every pixel is ignored: there is nothing to learn, and nothing to divide by */
@@ -167,7 +177,12 @@ enum err trainer_step(struct trainer *t, struct step_report *report, struct err_
             return OK;
         }
         note_losses(t, plan.actions + first, last - first, first == 0, report);
-        act(t, plan.actions + first, last - first);
+        if (plan.adapts)
+            e = trainer_adapt_step(t, &plan, report, note);
+        else
+            act(t, plan.actions + first, last - first);
+        if (e)
+            return e;
     }
     add_to_epoch(t, &plan, report);
     return OK;

@@ -7,7 +7,7 @@
 
 enum { SERIES_TOLD_MAX = 50 };
 static const double flush_s = 1; /* how long the values of a step may wait to be told */
-static const char *const step_names[STEP_SERIES] = {"loss/total", "loss/dice", "loss/ce", "alpha", "lr", "lr/ce"};
+static const char *const step_names[STEP_SERIES] = {"loss/total", "loss/dice", "loss/ce", "alpha", "lr", "lr/ce", "weight/dice", "weight/ce"};
 
 double trainer_now_s(void)
 {

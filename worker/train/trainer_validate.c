@@ -9,7 +9,8 @@
 static const char *const fixed_names[EPOCH_FIXED] = {
     [EPOCH_TOTAL] = "epoch/loss/total", [EPOCH_DICE] = "epoch/loss/dice", [EPOCH_CE] = "epoch/loss/ce", [EPOCH_ALPHA] = "epoch/alpha",
     [EPOCH_LR] = "epoch/lr", [EPOCH_LR_OTHER] = "epoch/lr/ce", [EPOCH_SKIPPED] = "epoch/steps_skipped",
-    [EPOCH_GROUPS_LEFT] = "epoch/dice_groups_left_out", [VAL_EMPTY] = "val/images_without_foreground", [VAL_ECE_FOREGROUND] = "val/ece_foreground",
+    [EPOCH_GROUPS_LEFT] = "epoch/dice_groups_left_out", [EPOCH_WEIGHT_DICE] = "epoch/weight/dice", [EPOCH_WEIGHT_CE] = "epoch/weight/ce",
+    [EPOCH_DEGENERATE] = "epoch/steps_degenerate", [VAL_EMPTY] = "val/images_without_foreground", [VAL_ECE_FOREGROUND] = "val/ece_foreground",
 };
 /* One column for the foreground, from VAL_FIRST on in this order, and behind all fixed columns one for each class: val/dice/0,
    val/dice/1 ... val/iou/0 ...
