@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # parity: through curl, tandemd and two workers, trains the real sets with the four strategies and three seeds at the settings of
 # the PyTorch reference, and holds the mean best-epoch validation Dice against its figures minus 0.02.
-# usage: tests/bench/parity.sh [SET...]     SETs: isbi2012 chasedb1     SEEDS="1 2 3"   OUT=folder   EPOCHS=15   EVERY=1 (epochs between validations)
+# usage: tests/bench/parity.sh [SET...]     SETs: isbi2012 chasedb1     SEEDS="1 2 3"   STRATEGIES="constant linear simultaneous alternating"   OUT=folder   EPOCHS=15   EVERY=1 (epochs between validations)
 # Data: TANDEM_DATA, else ../shared/data. Prints a Markdown table; exit 1 when a mean is below its bar.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -32,7 +32,7 @@ declare -A loss=(
 # the reference judges whole images: so do we (chasedb1 is 960 x 999)
 declare -A tile=([isbi2012]='[512, 512]' [chasedb1]='[960, 1000]')
 terms=', "dice": {"batch": false, "smooth_nr": 1e-6, "smooth_dr": 1e-6}}'
-strategies="constant linear simultaneous alternating"
+strategies=${STRATEGIES:-constant linear simultaneous alternating}
 for set in "${sets[@]}"; do
     tar -C "$top/$set" -cf "$out/$set.tar" .
     curl -fsS -T "$out/$set.tar" "$url/v1/datasets/$set" >/dev/null
