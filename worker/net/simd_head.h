@@ -3,6 +3,19 @@
 
 enum { STRIP = 128 };
 
+/* `count` neighbouring pixels of one output channel; sum[] is theirs. */
+INLINE void head_pixels(int count, const struct head_shape *s, const float *in, const float *weights, vec sum[VEC])
+{
+    int vectors = vectors_of(s->channels, s->block);
+    size_t step = (size_t)s->block;
+    for (int i = 0; i < count; i++) sum[i] = vec_zero();
+    for (int v = 0; v < vectors; v++) {
+        const float *at = in + vector_at(v, s->pixels, s->block);
+        vec weight = vec_load(weights + v * VEC);
+        for (int i = 0; i < count; i++) sum[i] = vec_fma(vec_load(at + (size_t)i * step), weight, sum[i]);
+    }
+}
+
 static void head_forward(const struct head_shape *s, const void *in, const void *w, const void *bias, void *logits)
 {
     int vectors = vectors_of(s->channels, s->block);
@@ -11,11 +24,15 @@ static void head_forward(const struct head_shape *s, const void *in, const void 
         for (int o = 0; o < s->out_channels; o++) {
             const float *weights = (const float *)w + (size_t)o * padded;
             float b = ((const float *)bias)[o], *to = (float *)logits + (size_t)o * s->pixels;
-            for (size_t p = first; p < first + STRIP && p < s->pixels; p++) {
-                vec sum = vec_zero();
-                for (int v = 0; v < vectors; v++)
-                    sum = vec_fma(vec_load((const float *)in + vector_at(v, s->pixels, s->block) + p * step), vec_load(weights + v * VEC), sum);
-                to[p] = vec_sum(sum) + b;
+            size_t p = first, last = first + STRIP < s->pixels ? first + STRIP : s->pixels;
+            vec sum[VEC];
+            for (; p + VEC <= last; p += VEC) {
+                head_pixels(VEC, s, (const float *)in + p * step, weights, sum);
+                vec_store(to + p, vec_add(vec_sums(sum), vec_set(b)));
+            }
+            for (; p < last; p++) {
+                head_pixels(1, s, (const float *)in + p * step, weights, sum);
+                to[p] = vec_sum(sum[0]) + b;
             }
         }
 }

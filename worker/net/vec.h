@@ -70,4 +70,20 @@ INLINE float vec_sum(vec a)
         for (int i = 0; i < VEC; i += 2 * apart) part[i] += part[i + apart];
     return part[0];
 }
+
+/* Lane i is vec_sum(a[i]), in the same order of additions, for VEC vectors at once. */
+INLINE vec vec_sums(const vec a[VEC])
+{
+#if VEC == 8
+    vec low = _mm256_hadd_ps(_mm256_hadd_ps(a[0], a[1]), _mm256_hadd_ps(a[2], a[3]));
+    vec high = _mm256_hadd_ps(_mm256_hadd_ps(a[4], a[5]), _mm256_hadd_ps(a[6], a[7]));
+    return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+#elif VEC == 4
+    return _mm_hadd_ps(_mm_hadd_ps(a[0], a[1]), _mm_hadd_ps(a[2], a[3]));
+#else
+    float sums[VEC];
+    for (int i = 0; i < VEC; i++) sums[i] = vec_sum(a[i]);
+    return vec_load(sums);
+#endif
+}
 #endif
