@@ -420,8 +420,8 @@ json_t *report_make(const json_t *results)
     add_head(report, sweep, trials, scores);
     add_variants(report, trials, scores, room);
     compare(report, trials, scores, &p);
-    report_words(report);
     add_repeat(report, sweep, trials);
+    report_words(report);
     add_run(report, sweep, trials);
     add_timing(report, trials, room);
     void *const owned[] = {p.difference, p.images, p.room, p.image_count, room, scores};

@@ -120,6 +120,8 @@ void report_words(json_t *report)
     note_absent(notes, report, "not_built", "Not among the trials, as they are not built yet");
     note_absent(notes, report, "absent", "Not told by these trials");
     note_images(notes, report);
+    if (json_is_integer(json_object_get(json_array_get(json_object_get(json_object_get(report, "repeat"), "jobs"), 0), "fold")))
+        say(notes, "Pairs are seeds and folds: folds share most of their training images, so the intervals are narrower than they should be.");
     say(notes, "One data set, one network, one budget: what holds here need not hold elsewhere.");
     json_object_set_new(report, "notes", notes);
 }

@@ -174,8 +174,8 @@ json_t *sweep_request_preview(const struct sweep_request *s)
     json_t *labels = json_array(), *shapes = json_object();
     for (size_t i = 0; i < s->plan.variants && i < LABELS_SHOWN; i++) json_array_append_new(labels, json_string(s->plan.trials[i].label));
     for (size_t i = 0; i < s->plan.count; i++) json_object_set_new(shapes, s->trials[i].shape, json_true());
-    json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:o, s:s, s:o}", "trials", (json_int_t)s->plan.count, "variants", (json_int_t)s->plan.variants,
-                             "seeds", (json_int_t)(s->spec.seed_count ? s->spec.seed_count : 1), "duplicates", (json_int_t)s->plan.duplicates, "shapes",
+    json_t *json = json_pack("{s:I, s:I, s:I, s:i, s:I, s:I, s:O, s:o, s:o, s:s, s:o}", "trials", (json_int_t)s->plan.count, "variants", (json_int_t)s->plan.variants,
+                             "seeds", (json_int_t)(s->spec.seed_count ? s->spec.seed_count : 1), "folds", s->spec.folds, "duplicates", (json_int_t)s->plan.duplicates, "shapes",
                              (json_int_t)json_object_size(shapes), "not_built", s->spec.not_built, "labels", labels, "compute", compute_of(s), "spec_hash",
                              s->args.spec_hash, "spec", sweep_spec_write(&s->spec));
     json_decref(shapes);

@@ -75,6 +75,21 @@ static void check_groups(const struct job_spec *spec, struct err_list *errors)
         }
 }
 
+static void check_folds(const struct job_spec *spec, struct err_list *errors)
+{
+    int folds = spec->validation.folds, fold = spec->validation.fold;
+    if (folds == 1) {
+        struct err_note *note = say(errors, ERR_RANGE, "/validation/folds", folds, "one fold leaves nothing to train on");
+        err_print(note->allowed, sizeof note->allowed, "0, or an integer from 2 to 20");
+    } else if (folds ? fold >= folds : fold > 0) {
+        struct err_note *note = say(errors, ERR_RANGE, "/validation/fold", fold, folds ? "there is no such fold" : "there are no folds: see validation.folds");
+        err_print(note->allowed, sizeof note->allowed, "an integer from 0 to %d", folds ? folds - 1 : 0);
+    } else if (spec->dataset.source == DATASET_GENERATE && spec->dataset.generate.images < folds) {
+        struct err_note *note = say(errors, ERR_RANGE, "/validation/folds", folds, "more folds than pictures");
+        err_print(note->allowed, sizeof note->allowed, "at most %d", spec->dataset.generate.images);
+    }
+}
+
 static void check_times(const struct job_spec *spec, struct err_list *errors)
 {
     int epochs = spec->training.epochs;
@@ -110,6 +125,7 @@ void job_check(const struct job_spec *spec, struct err_list *errors)
 {
     check_patch(spec, errors);
     check_tile(spec, errors);
+    check_folds(spec, errors);
     check_scores(spec, errors);
     check_groups(spec, errors);
     check_times(spec, errors);

@@ -59,6 +59,7 @@ struct training_spec {
 };
 struct validation_spec {
     int every_epochs;
+    int folds, fold;       /* 0: the data set's own split; else 2..20 folds, and which of them validates, from 0 */
     int tile_rank, tile[3]; /* rows, columns of a tile; tile_rank 0: the training patch */
     double tile_overlap;    /* 0..0.9 of a tile */
     char monitor[64];      /* "val/dice", "val/iou", "val/dice/1" */

@@ -69,6 +69,8 @@ static const struct field augmentation_fields[] = {
 static const char *const score_words[] = {"surface", "calibration", NULL}, *const empty_words[] = {"nan", "one", NULL};
 static const struct field validation_fields[] = {
     ROW(validation_spec, every_epochs, FIELD_INT, .min = 1, .max = 100000, .help = "epochs between validations"),
+    ROW(validation_spec, folds, FIELD_INT, .min = 0, .max = 20, .help = "0: the data set's own split; else its items are dealt anew, a group never apart"),
+    ROW(validation_spec, fold, FIELD_INT, .min = 0, .max = 19, .help = "the fold that validates; the others train"),
     {.name = "tile", .type = FIELD_INT, .offset = offsetof(struct validation_spec, tile), .size = sizeof(int), .min = 8, .max = 4096, .nullable = true,
      .array_min = 2, .array_max = 3, .count_offset = offsetof(struct validation_spec, tile_rank), .help = "rows and columns that are judged at once; null: the training patch"},
     ROW(validation_spec, tile_overlap, FIELD_REAL, .min = 0, .max = 0.9, .help = "share of a tile that neighbouring tiles have in common"),

@@ -188,15 +188,21 @@ static void name_job(const struct sweep_spec *spec, const struct sweep_trial *tr
     json_object_set_new(job, "name", json_string(name));
 }
 
-static void add_trial(const struct sweep_spec *spec, struct sweep_plan *plan, const char *label, const json_t *variant, int seed)
+static void add_trial(const struct sweep_spec *spec, struct sweep_plan *plan, const char *label, const json_t *variant, int seed, int fold)
 {
     struct sweep_trial *t = &plan->trials[plan->count];
     const json_t *own = json_object_get(variant, "seed");
     json_t *job = json_deep_copy(variant);
     memcpy(t->label, label, SWEEP_LABEL_BYTES);
-    t->fold = -1;
+    t->fold = fold;
     t->seed = spec->seed_count ? spec->seeds[seed] : json_is_integer(own) ? json_integer_value(own) : 1;
     if (spec->seed_count) json_object_set_new(job, "seed", json_integer(t->seed));
+    if (fold >= 0) {
+        json_t *folds = json_integer(spec->folds), *number = json_integer(fold);
+        (void)(set_at(job, "/validation/folds", folds) && set_at(job, "/validation/fold", number)); /* else validation is no object: the reader says so */
+        json_decref(folds);
+        json_decref(number);
+    }
     name_job(spec, t, job);
     t->job = job;
     plan->count++;
@@ -212,17 +218,18 @@ static bool is_known(char (*labels)[SWEEP_LABEL_BYTES], size_t count, const char
 
 enum err sweep_expand(const struct sweep_spec *spec, struct sweep_plan *plan, struct err_list *errors)
 {
-    size_t samples, variants = count_variants(spec, &samples), seeds = spec->seed_count ? (size_t)spec->seed_count : 1, before = errors->count + errors->dropped;
+    size_t samples, variants = count_variants(spec, &samples), folds = spec->folds ? (size_t)spec->folds : 1;
+    size_t seeds = spec->seed_count ? (size_t)spec->seed_count : 1, runs = seeds * folds, before = errors->count + errors->dropped;
     *plan = (struct sweep_plan){0};
-    if (!variants || variants > SWEEP_TRIALS_MAX / seeds) {
+    if (!variants || variants > SWEEP_TRIALS_MAX / runs) {
         struct err_note *note = err_add(errors, ERR_RANGE, "/axes", "these are too many trials for one request: a sweep can be extended");
-        err_print(note->found, sizeof note->found, "%zu variants with %zu seeds", variants, seeds);
+        err_print(note->found, sizeof note->found, "%zu variants with %zu seeds on %zu folds", variants, seeds, folds);
         err_print(note->allowed, sizeof note->allowed, "at most %d trials", SWEEP_TRIALS_MAX);
         return ERR_SPEC;
     }
     char (*labels)[SWEEP_LABEL_BYTES] = calloc(variants, sizeof *labels);
     json_t **jobs = calloc(variants, sizeof(json_t *));
-    plan->trials = calloc(variants * seeds, sizeof *plan->trials);
+    plan->trials = calloc(variants * runs, sizeof *plan->trials);
     if (!labels || !jobs || !plan->trials) abort();
     for (size_t v = 0; v < variants; v++) {
         char label[SWEEP_LABEL_BYTES];
@@ -234,9 +241,9 @@ enum err sweep_expand(const struct sweep_spec *spec, struct sweep_plan *plan, st
         memcpy(labels[plan->variants], label, sizeof label);
         jobs[plan->variants++] = job;
     }
-    plan->duplicates *= seeds;
-    for (size_t s = 0; s < seeds; s++)
-        for (size_t v = 0; v < plan->variants; v++) add_trial(spec, plan, labels[v], jobs[v], (int)s);
+    plan->duplicates *= runs;
+    for (size_t r = 0; r < runs; r++) /* seeds outermost, then folds */
+        for (size_t v = 0; v < plan->variants; v++) add_trial(spec, plan, labels[v], jobs[v], (int)(r / folds), spec->folds ? (int)(r % folds) : -1);
     for (size_t v = 0; v < plan->variants; v++) json_decref(jobs[v]);
     free(jobs);
     free(labels);

@@ -102,6 +102,7 @@ static const struct field sweep_fields[] = {
     {.name = "samples", .type = FIELD_INT, FIELD_AT(struct sweep_spec, samples), .min = 1, .max = SWEEP_TRIALS_MAX, .standard = 1, .help = "draws of the random axes"},
     {.name = "random_seed", .type = FIELD_INT64, FIELD_AT(struct sweep_spec, random_seed), .min = 0, .max = 9007199254740991.0, .standard = 1, .help = "of the draws"},
     {.name = "seeds", .type = FIELD_OTHER, FIELD_AT(struct sweep_spec, seeds), .read = read_seeds, .write = write_seeds, .help = "every variant with each of them"},
+    {.name = "folds", .type = FIELD_INT, FIELD_AT(struct sweep_spec, folds), .min = 0, .max = SWEEP_FOLDS_MAX, .help = "every variant on every fold; 0: the data set's own split"},
     {.name = "max_running", .type = FIELD_INT, FIELD_AT(struct sweep_spec, max_running), .min = 0, .max = 10000, .help = "jobs at once; 0: as many as there are workers"},
     {.name = "prune", .type = FIELD_OTHER, FIELD_AT(struct sweep_spec, prune), .read = read_prune, .write = write_prune, .help = "stop what falls behind"},
     {.name = "reference", .type = FIELD_TEXT, FIELD_AT(struct sweep_spec, reference), .one_line = true, .help = "the variant that the report compares with"},
@@ -123,6 +124,8 @@ static void check_pointer(const struct sweep_spec *spec, const char *pointer, co
         refuse(errors, ERR_RANGE, place, key, found, "a JSON pointer into the job: \"/loss/alpha\"", "names no field of a job");
     else if (!strcmp(pointer, "/name") || (!strcmp(pointer, "/seed") && spec->seed_count))
         refuse(errors, ERR_KEY_UNEXPECTED, place, key, found, "another field", pointer[1] == 's' ? "seeds says it already" : "names of jobs are made from their values");
+    else if (!strncmp(pointer, "/validation/fold", strlen("/validation/fold")) && spec->folds)
+        refuse(errors, ERR_KEY_UNEXPECTED, place, key, found, "another field", "folds says it already");
     json_decref(found);
 }
 
@@ -223,6 +226,7 @@ enum err sweep_spec_read(const json_t *json, struct sweep_spec *spec, struct err
     check_axes(spec, axes, errors);
     spec->base = json_is_object(base) ? json_deep_copy(base) : json_object();
     check_prune(spec, errors);
+    if (spec->folds == 1) json_fields_refuse(errors, ERR_RANGE, "/folds", json_object_get(json, "folds"), "0, or an integer from 2 to 20", "one fold leaves nothing to train on");
     if (errors->count + errors->dropped > before) return ERR_SPEC;
     spec->axes = axes ? json_deep_copy(axes) : json_array();
     if (*spec->preset) {

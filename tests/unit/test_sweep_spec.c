@@ -95,6 +95,22 @@ void test_sweep_more_samples_leave_the_first_draws_as_they_are(void)
     done(&many_spec, &many);
 }
 
+void test_sweep_runs_every_variant_on_every_fold(void)
+{
+    static struct sweep_spec spec;
+    struct sweep_plan plan;
+    CHECK_INT(plan_of("{" BASE ", \"axes\": [{\"pointer\": \"/loss/alpha\", \"grid\": [0.2, 0.8]}], \"seeds\": 2, \"folds\": 3}", &spec, &plan, NULL), OK);
+    CHECK_INT(plan.count, 12);
+    CHECK_INT(plan.trials[0].fold, 0);
+    CHECK_INT(plan.trials[3].fold, 1);
+    CHECK_INT(plan.trials[5].seed, 1);
+    CHECK_INT(plan.trials[6].seed, 2);
+    CHECK_NEAR(number_at(plan.trials[5].job, "validation", "folds"), 3, 0);
+    CHECK_NEAR(number_at(plan.trials[5].job, "validation", "fold"), 2, 0);
+    CHECK_TEXT(json_string_value(json_object_get(plan.trials[5].job, "name")), "loss.alpha=0.8 seed 1 fold 2");
+    done(&spec, &plan);
+}
+
 void test_sweep_value_named_twice_is_run_once_and_counted(void)
 {
     static struct sweep_spec spec;
@@ -186,6 +202,8 @@ static const struct {
     {"{\"base\": {}, \"seeds\": 0}", "/seeds", "range", "are the seeds of every variant", NULL},
     {"{\"base\": {}, \"seeds\": [1, 2, 1]}", "/seeds/2", "range", "is no seed, or stands twice", NULL},
     {"{\"base\": {}, \"seeds\": [1, -2]}", "/seeds/1", "range", "is no seed, or stands twice", NULL},
+    {"{\"base\": {}, \"folds\": 1}", "/folds", "range", "one fold leaves nothing to train on", "0, or an integer from 2 to 20"},
+    {"{\"base\": {}, \"folds\": 3, \"axes\": [{\"pointer\": \"/validation/fold\", \"grid\": [0]}]}", "/axes/0/pointer", "key_unexpected", "folds says it already", "another field"},
     {"{\"base\": {}, \"samples\": 0}", "/samples", "range", NULL, "an integer from 1 to 1000"},
     {"{\"base\": {}, \"max_running\": -1}", "/max_running", "range", NULL, "an integer from 0 to 10000"},
     {"{\"base\": {}, \"axes\": {}}", "/axes", "type", "are what is varied", "an array of at most 16 axes"},

@@ -51,6 +51,8 @@ struct dataset {
    The first mistake is returned: ERR_DATA naming file, value, count, sizes; ERR_NO_MEMORY; ERR_IO. The result is
    read-only afterwards: any number of threads may read it. The caller frees with dataset_free; on error it is {0}. */
 enum err dataset_load(const char *folder, uint64_t bytes_max, struct dataset *set, struct err_note *note) MUST_USE;
+/* The same with the items dealt anew (manifest_fold); `folds` 0: the split of dataset.json. */
+enum err dataset_load_fold(const char *folder, uint64_t bytes_max, int fold, int folds, struct dataset *set, struct err_note *note) MUST_USE;
 /* The same check without keeping pixels: one pair after the other, every mistake (one a pair) into `mistakes`. `set`
    comes back with names and counts, its images without pixels (u8, u16, table, classes NULL); free it as usual.
    Returns OK when there is no mistake, else the code of the first. */

@@ -112,19 +112,24 @@ static enum err add_items(int folder, const struct manifest *manifest, uint64_t 
     return first;
 }
 
-static enum err load(const char *path, uint64_t bytes_max, int counts_only, struct dataset *set, struct err_list *mistakes,
-                     struct err_note *note)
+struct wish { /* how much of it, and how it is split */
+    uint64_t bytes_max;
+    int counts_only, fold, folds;
+};
+
+static enum err load(const char *path, const struct wish *wish, struct dataset *set, struct err_list *mistakes, struct err_note *note)
 {
     int folder = -1;
     struct manifest *manifest = calloc(1, sizeof *manifest);
     *set = (struct dataset){0};
     enum err e = manifest ? folder_open(path, &folder, note) : err_set(note, ERR_NO_MEMORY, path, "%s: no memory", path);
     if (!e) e = manifest_read(folder, manifest, note);
+    if (!e && wish->folds) e = manifest_fold(manifest, wish->fold, wish->folds, note);
     if (!e) e = start(manifest, set, note);
     if (e && mistakes) collect(mistakes, note);
     if (!e) {
-        set->counts_only = counts_only;
-        e = add_items(folder, manifest, bytes_max, set, mistakes, note);
+        set->counts_only = wish->counts_only;
+        e = add_items(folder, manifest, wish->bytes_max, set, mistakes, note);
         enum err finished = dataset_finish(set);
         if (finished && !e) e = err_set(note, finished, path, "%s: no memory", path);
     }
@@ -134,15 +139,21 @@ static enum err load(const char *path, uint64_t bytes_max, int counts_only, stru
     return e;
 }
 
-enum err dataset_load(const char *folder, uint64_t bytes_max, struct dataset *set, struct err_note *note)
+enum err dataset_load_fold(const char *folder, uint64_t bytes_max, int fold, int folds, struct dataset *set, struct err_note *note)
 {
-    enum err e = load(folder, bytes_max ? bytes_max : DATASET_BYTES_MAX, 0, set, NULL, note);
+    const struct wish wish = {.bytes_max = bytes_max ? bytes_max : DATASET_BYTES_MAX, .fold = fold, .folds = folds};
+    enum err e = load(folder, &wish, set, NULL, note);
     if (e) dataset_free(set);
     return e;
+}
+
+enum err dataset_load(const char *folder, uint64_t bytes_max, struct dataset *set, struct err_note *note)
+{
+    return dataset_load_fold(folder, bytes_max, 0, 0, set, note);
 }
 
 enum err dataset_check(const char *folder, struct dataset *set, struct err_list *mistakes)
 {
     struct err_note note;
-    return load(folder, DATASET_BYTES_MAX, 1, set, mistakes, &note);
+    return load(folder, &(struct wish){.bytes_max = DATASET_BYTES_MAX, .counts_only = 1}, set, mistakes, &note);
 }

@@ -22,6 +22,8 @@ enum err generate_check(const struct generator *generator, struct err_note *note
 enum err generate_image(const struct generator *generator, uint32_t at, uint8_t *pixels, uint8_t *classes) MUST_USE;
 /* The whole set in memory; the caller frees with dataset_free. */
 enum err generate_dataset(const struct generator *generator, struct dataset *set, struct err_note *note) MUST_USE;
+/* Split into folds as manifest_fold deals the same set's files: image i validates when i % folds is `fold`; `folds` 0: the last fifth. */
+enum err generate_dataset_fold(const struct generator *generator, int fold, int folds, struct dataset *set, struct err_note *note) MUST_USE;
 /* The same set as a folder of PNG files with dataset.json: loading it gives the very same pixels and classes. The folder
    is made where missing; one that holds a dataset.json is refused. ERR_IO, ERR_DATA, ERR_RANGE. */
 enum err generate_write_folder(const struct generator *generator, const char *folder, struct err_note *note) MUST_USE;

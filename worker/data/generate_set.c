@@ -85,7 +85,14 @@ static enum err each_image(const struct generator *generator, image_taker take, 
 struct keeping {
     const struct generator *generator;
     struct dataset *set;
+    uint32_t fold, folds;
 };
+
+static enum manifest_split split_of(const struct keeping *k, uint32_t at)
+{
+    if (k->folds) return at % k->folds == k->fold ? SPLIT_VAL : SPLIT_TRAIN;
+    return at < first_val(k->generator) ? SPLIT_TRAIN : SPLIT_VAL;
+}
 
 static enum err keep_image(void *context, uint32_t at, uint8_t *pixels, uint8_t *classes, struct err_note *note)
 {
@@ -93,18 +100,23 @@ static enum err keep_image(void *context, uint32_t at, uint8_t *pixels, uint8_t 
     const struct image image = {k->generator->size, k->generator->size, 1, 8, pixels, NULL};
     char id[16];
     snprintf(id, sizeof id, "%05u", at);
-    enum err e = dataset_add(k->set, at < first_val(k->generator) ? SPLIT_TRAIN : SPLIT_VAL, id, &image, classes);
+    enum err e = dataset_add(k->set, split_of(k, at), id, &image, classes);
     return e ? err_set(note, e, "/images", "generate: no memory for image %u", at) : OK;
 }
 
 enum err generate_dataset(const struct generator *generator, struct dataset *set, struct err_note *note)
+{
+    return generate_dataset_fold(generator, 0, 0, set, note);
+}
+
+enum err generate_dataset_fold(const struct generator *generator, int fold, int folds, struct dataset *set, struct err_note *note)
 {
     *set = (struct dataset){0};
     enum err e = generate_check(generator, note);
     if (e) return e;
     e = start(generator, set);
     if (e) return err_set(note, e, "/images", "generate: no memory");
-    struct keeping keeping = {generator, set};
+    struct keeping keeping = {generator, set, (uint32_t)fold, (uint32_t)folds};
     e = each_image(generator, keep_image, &keeping, note);
     if (!e && (e = dataset_finish(set))) err_set(note, e, "/images", "generate: no memory");
     if (e) dataset_free(set);

@@ -37,5 +37,9 @@ struct manifest {
 enum err manifest_parse(const char *text, size_t length, struct manifest *manifest, struct err_note *note) MUST_USE;
 /* The same for dataset.json in `folder` (from folder_open). */
 enum err manifest_read(int folder, struct manifest *manifest, struct err_note *note) MUST_USE;
+/* Deals the items that the split names into `folds` >= 2 parts anew; part `fold` validates, the others train. Items of one group stay
+   together; one without a group is its own. The largest group first, each into the part with the fewest items; of equals the first. So
+   without groups item i goes to part i % folds. ERR_DATA when there are fewer groups than folds. */
+enum err manifest_fold(struct manifest *manifest, int fold, int folds, struct err_note *note) MUST_USE;
 void manifest_free(struct manifest *manifest); /* may be called twice, and on {0} */
 #endif

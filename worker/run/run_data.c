@@ -23,7 +23,7 @@ void run_data_remove(const char *folder)
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static enum err generate(const struct dataset_generate *g, struct dataset *set, struct err_note *note)
+static enum err generate(const struct dataset_generate *g, const struct validation_spec *v, struct dataset *set, struct err_note *note)
 {
     struct generator generator = GENERATOR_DEFAULT;
     generator.images = (uint32_t)g->images;
@@ -32,10 +32,10 @@ static enum err generate(const struct dataset_generate *g, struct dataset *set, 
     generator.foreground = g->foreground;
     generator.noise = g->noise;
     generator.seed = (uint64_t)g->seed;
-    return generate_dataset(&generator, set, note);
+    return generate_dataset_fold(&generator, v->fold, v->folds, set, note);
 }
 
-static enum err load_archive(const char *archive, const char *out_dir, struct dataset *set, struct err_note *note)
+static enum err load_archive(const char *archive, const char *out_dir, const struct validation_spec *v, struct dataset *set, struct err_note *note)
 {
     char folder[PATH_ROOM], *root = NULL;
     err_print(folder, sizeof folder, "%s/data-unpacked", out_dir);
@@ -44,27 +44,29 @@ static enum err load_archive(const char *archive, const char *out_dir, struct da
         return err_set(note, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, folder, "cannot make %s: %s", folder, strerror(errno));
     enum err e = archive_unpack(archive, folder, &archive_limits_default, &root, note);
     if (!e)
-        e = dataset_load(root, 0, set, note);
+        e = dataset_load_fold(root, 0, v->fold, v->folds, set, note);
     free(root);
     run_data_remove(folder);
     return e;
 }
 
-enum err run_data_load(const struct dataset_spec *spec, const char *data, const char *out_dir, struct dataset *set, struct err_note *note)
+enum err run_data_load(const struct job_spec *job, const char *data, const char *out_dir, struct dataset *set, struct err_note *note)
 {
+    const struct dataset_spec *spec = &job->dataset;
+    const struct validation_spec *v = &job->validation;
     char path[PATH_ROOM];
     struct stat st;
     if (spec->source == DATASET_GENERATE)
-        return generate(&spec->generate, set, note);
+        return generate(&spec->generate, v, set, note);
     if (!data)
         return err_set(note, ERR_SPEC, "/dataset", "the job names a data set: give its folder with --data");
     if (stat(data, &st) < 0)
         return err_set(note, ERR_DATA, data, "cannot open %s: %s", data, strerror(errno));
     if (S_ISREG(st.st_mode))
-        return load_archive(data, out_dir, set, note);
+        return load_archive(data, out_dir, v, set, note);
     err_print(path, sizeof path, "%s/dataset.json", data);
     if (access(path, F_OK) == 0)
-        return dataset_load(data, 0, set, note);
+        return dataset_load_fold(data, 0, v->fold, v->folds, set, note);
     err_print(path, sizeof path, "%s/%s", data, spec->source == DATASET_PATH ? spec->path : spec->name);
-    return dataset_load(access(path, F_OK) == 0 ? path : data, 0, set, note);
+    return dataset_load_fold(access(path, F_OK) == 0 ? path : data, 0, v->fold, v->folds, set, note);
 }

@@ -130,7 +130,7 @@ static enum err read_job(struct run *r, struct err_note *note)
 
 static enum err load_data(struct run *r, struct err_note *note)
 {
-    enum err e = run_data_load(&r->spec.dataset, r->options->data, r->options->out, &r->set, note);
+    enum err e = run_data_load(&r->spec, r->options->data, r->options->out, &r->set, note);
     if (e)
         return e;
     r->errors.count = 0;
