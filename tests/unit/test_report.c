@@ -16,7 +16,7 @@ static void add(json_t *results, const char *label, int seed, double dice, doubl
     snprintf(text, sizeof text, "%.17g", ece);
     if (!diverged && ece >= 0) json_object_set_new(scores, "val/ece", json_string(text));
     json_array_append_new(trials, json_pack("{s:i, s:s, s:i, s:n, s:s, s:s, s:s?, s:o, s:i, s:i, s:i, s:s, s:s, s:i, s:o, s:{}, s:f}", "trial", (int)json_array_size(trials), "label", label,
-                                            "seed", seed, "fold", "job", "j", "state", diverged ? "failed" : pruned ? "pruned" : "succeeded", "failure", diverged ? "diverged" : NULL,
+                                            "seed", seed, "fold", "job", "j", "state", diverged ? "failed" : "succeeded" /* a pruned one may have ended before it heard */, "failure", diverged ? "diverged" : NULL,
                                             "pruned_epoch", pruned ? json_integer(pruned) : json_null(), "attempt", 1, "losses", 0, "nondeterministic", 0, "spec_hash", "h",
                                             "monitor", "val/dice", "best_epoch", 3, "scores", scores, "means", "s_per_step", 0.5));
 }
