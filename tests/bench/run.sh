@@ -14,7 +14,7 @@ conditions() {
     echo "# What Tandem costs, measured"
     echo
     echo "$(date -u +%F), $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg) at the start" \
-        "and nothing else running; $(uname -s) $(uname -r | cut -d- -f1)."
+        "(near 0 on an idle machine; else these are no figures); $(uname -s) $(uname -r | cut -d- -f1)."
     echo "Commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), $(${CC:-cc} --version | head -1), oneDNN $(dpkg-query -W -f='${Version}' libdnnl2 2>/dev/null || echo unknown)," \
         "SQLite $(pkg-config --modversion sqlite3), libmicrohttpd $(pkg-config --modversion libmicrohttpd)."
     echo "To repeat: \`make bench\` on an otherwise idle machine, with \`TANDEM_PYTHON\` naming each Python whose torch is to be a peer (\`tests/bench/run.sh\` says the rest)."
