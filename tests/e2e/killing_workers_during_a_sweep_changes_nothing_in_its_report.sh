@@ -4,10 +4,11 @@
 . "$TANDEM_ROOT/tests/e2e/_lib.sh"
 command -v jq >/dev/null || skip "jq is not there"
 
-cat >sweep.json <<'SWEEP'
+epochs=${slow:+6} epochs=${epochs:-30} # long enough that a worker dies in the middle, on a fast machine and under sanitizers
+cat >sweep.json <<SWEEP
 {"name": "kills", "base": {"dataset": {"generate": {"kind": "lesions", "images": 10, "size": 48, "classes": 2, "foreground": 0.15, "noise": 0.05, "seed": 7}},
   "model": {"widths": [8, 16], "convs": 1}, "loss": {"strategy": "constant"},
-  "training": {"epochs": 4, "steps_per_epoch": 8, "batch": 3, "patch": [32, 32], "checkpoint_epochs": 1}, "validation": {"previews": 0}, "max_attempts": 100},
+  "training": {"epochs": $epochs, "steps_per_epoch": 8, "batch": 3, "patch": [32, 32], "checkpoint_epochs": 1}, "validation": {"previews": 0}, "max_attempts": 100},
  "axes": [{"pointer": "/loss/alpha", "grid": [0.2, 0.8]},
           {"pointer": "/optimizer/lr", "random": {"low": 1e-4, "high": 1e-2, "scale": "log"}}], "samples": 2, "seeds": [3]}
 SWEEP
