@@ -124,7 +124,7 @@ static void on_library_log(void *context, const char *format, va_list args)
     char text[512];
     (void)context;
     vsnprintf(text, sizeof text, format, args);
-    log_debug("http.library", "text=\"%s\"", text);
+    log_debug("http.microhttpd", "text=\"%s\"", text);
 }
 
 static void on_panic(void *context, const char *file, unsigned line, const char *reason)

@@ -105,16 +105,22 @@ int64_t store_trial_count(struct store_db *db, int64_t sweep)
     return store_end(st) ? 0 : count;
 }
 
-enum err store_sweep_live_job(struct store_db *db, int64_t sweep, int64_t after, struct job_row *row)
+/* The job whose number `sql` finds for a sweep, after another one. */
+static enum err first_job(struct store_db *db, const char *sql, int64_t sweep, int64_t after, struct job_row *row)
 {
-    static const char sql[] = "SELECT j.number FROM trial t JOIN job j ON j.number = t.job WHERE t.sweep = ? AND t.job > ? AND"
-                              " j.state NOT IN ('succeeded', 'failed', 'cancelled', 'pruned') ORDER BY t.job LIMIT 1";
     sqlite3_stmt *st;
     enum err e = store_first(db, sql, &st, "ii", sweep, after);
     if (e) return e;
     int64_t number = store_int(st, 0);
     e = store_end(st);
     return e ? e : store_job_get(db, number, row);
+}
+
+enum err store_sweep_live_job(struct store_db *db, int64_t sweep, int64_t after, struct job_row *row)
+{
+    static const char sql[] = "SELECT j.number FROM trial t JOIN job j ON j.number = t.job WHERE t.sweep = ? AND t.job > ? AND"
+                              " j.state NOT IN ('succeeded', 'failed', 'cancelled', 'pruned') ORDER BY t.job LIMIT 1";
+    return first_job(db, sql, sweep, after, row);
 }
 
 /* ---- views ---- */
@@ -228,12 +234,7 @@ enum err store_trial_fallen(struct store_db *db, int64_t sweep, int64_t after, s
 {
     static const char sql[] = "SELECT t.job FROM trial t JOIN job j ON j.number = t.job WHERE t.sweep = ? AND t.job > ? AND t.pruned_epoch IS NOT NULL AND"
                               " j.state IN ('queued', 'pending', 'running') ORDER BY t.job LIMIT 1";
-    sqlite3_stmt *st;
-    enum err e = store_first(db, sql, &st, "ii", sweep, after);
-    if (e) return e;
-    int64_t number = store_int(st, 0);
-    e = store_end(st);
-    return e ? e : store_job_get(db, number, row);
+    return first_job(db, sql, sweep, after, row);
 }
 
 enum err store_sweep_pruning(struct store_db *db, int64_t after, int64_t *sweep)

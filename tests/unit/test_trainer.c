@@ -34,6 +34,16 @@ void test_trainer_lowers_both_losses_in_every_strategy(void)
     }
 }
 
+/* Run r[lanes], on so many lanes, must come to the bits of r[1]. */
+static void train_alike(struct run *r[], int lanes)
+{
+    shorten(r[lanes]);
+    train(r[lanes], lanes, NULL);
+    CHECK_INT(r[lanes]->e, OK);
+    CHECK_TEXT(r[lanes]->result.weights_sha256, r[1]->result.weights_sha256);
+    check_same_points(r[1], (const struct run *[]){r[lanes]}, 1);
+}
+
 void test_trainer_gives_the_same_weights_for_any_number_of_lanes(void)
 {
     for (int which = 0; which < 4; which += 2) {
@@ -41,11 +51,7 @@ void test_trainer_gives_the_same_weights_for_any_number_of_lanes(void)
         for (int lanes = 1; lanes <= 3; lanes++) {
             r[lanes] = new_run();
             set_strategy(&r[lanes]->spec, which);
-            shorten(r[lanes]);
-            train(r[lanes], lanes, NULL);
-            CHECK_INT(r[lanes]->e, OK);
-            CHECK_TEXT(r[lanes]->result.weights_sha256, r[1]->result.weights_sha256);
-            check_same_points(r[1], (const struct run *[]){r[lanes]}, 1);
+            train_alike(r, lanes);
         }
         for (int lanes = 1; lanes <= 3; lanes++)
             free(r[lanes]);
@@ -97,11 +103,7 @@ void test_trainer_gives_the_same_weights_for_any_number_of_lanes_under_every_los
             loss->ce.label_smoothing = 0.1;
             loss->ce.top_k = which ? 100 : 20;
             loss->ce.focal_gamma = which ? 1.5 : 0;
-            shorten(r[lanes]);
-            train(r[lanes], lanes, NULL);
-            CHECK_INT(r[lanes]->e, OK);
-            CHECK_TEXT(r[lanes]->result.weights_sha256, r[1]->result.weights_sha256);
-            check_same_points(r[1], (const struct run *[]){r[lanes]}, 1);
+            train_alike(r, lanes);
         }
         for (int lanes = 1; lanes <= 3; lanes++)
             free(r[lanes]);
