@@ -106,7 +106,7 @@ bool http_park_unless_stopping(struct http_request *r, int64_t timeout_ms, http_
     if (!stopping) {
         int64_t next_ms = parks_next_ms_locked(h, INT64_MAX);
         r->parked = true;
-        r->deadline_ms = clock_mono_ms() + timeout_ms;
+        r->deadline_ms = clock_mono_ms() + 1 + timeout_ms; /* the millisecond that has begun does not count: never early */
         r->on_wake = on_wake;
         r->wake_context = context;
         link_park(r);

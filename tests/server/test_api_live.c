@@ -120,7 +120,7 @@ void test_parked_heartbeat_hears_a_cancel_at_once(void)
     int64_t start = clock_mono_ms();
     json_decref(call_json(&c, 202, "POST", cancel, "{\"grace_s\": 5}"));
     CHECK(client_receive(&beater, "POST", path, 10000, &r));
-    CHECK(clock_mono_ms() - start < 2000);
+    CHECK(clock_mono_ms() - start < 6000); /* the beat alone would be parked for 7.5 s */
     CHECK_TEXT(json_string_value(json_object_get(r.json, "command")), "cancel");
     CHECK(json_integer_value(json_object_get(r.json, "deadline_ms")) <= 5000);
     reply_free(&r);
