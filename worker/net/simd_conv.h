@@ -6,41 +6,40 @@
    broadcasts a pixel (measured 83-100 GFLOP/s on one core of 105 where oneDNN 2.6's jit:avx2 has 70-75). */
 enum { OUTER_INS = VEC == 16 ? 8 : 4 };
 
-/* Which pixels are paired: `columns` of `rows` of `samples`, and how far apart they lie in x (input) and d (gradient of the
-   output). */
+/* Which pixels are paired: `columns` of `rows`, and how far apart they lie in x (input) and d (gradient of the output). */
 struct outer {
-    int samples, rows, columns;
-    size_t x_sample, x_row, x_step, d_sample, d_row, d_step;
+    int rows, columns;
+    size_t x_row, x_step, d_row, d_step;
 };
 
-/* Adds the products of one sample: OUTER_INS input channels at x, `outs` (1 or 2) vectors at d and d + d_apart; rows of weights
-   at w, w + b ... and at w_apart behind. A row is summed in registers, rows are summed in w. */
-INLINE void outer_sample(int outs, struct outer n, size_t b, const float *x, const float *d, size_t d_apart, float *w, size_t w_apart)
+/* A piece of so many pixels is taken through all inputs and taps while it is in the L1: 8 KiB of d and 16 of x with stride 2. */
+enum { OUTER_PIXELS = 128 };
+INLINE int outer_rows(int columns)
 {
+    return columns >= OUTER_PIXELS ? 1 : OUTER_PIXELS / columns;
+}
+
+/* Adds the products of a piece: OUTER_INS input channels at x, `outs` (1 or 2) vectors at d and d + d_apart; rows of weights
+   at w, w + b ... and at w_apart behind. The piece is summed in registers, pieces are summed in w. */
+INLINE void outer_tile(int outs, struct outer n, size_t b, const float *x, const float *d, size_t d_apart, float *w, size_t w_apart)
+{
+    vec sum[OUTER_INS][2];
+    for (int i = 0; i < OUTER_INS; i++)
+        for (int o = 0; o < outs; o++) sum[i][o] = vec_zero();
     for (int y = 0; y < n.rows; y++) {
         const float *xp = x + (size_t)y * n.x_row, *dp = d + (size_t)y * n.d_row;
-        vec sum[OUTER_INS][2];
-        for (int i = 0; i < OUTER_INS; i++)
-            for (int o = 0; o < outs; o++) sum[i][o] = vec_zero();
         for (int c = 0; c < n.columns; c++, xp += n.x_step, dp += n.d_step) {
             vec g[2];
             for (int o = 0; o < outs; o++) g[o] = vec_load(dp + (size_t)o * d_apart);
             for (int i = 0; i < OUTER_INS; i++)
                 for (int o = 0; o < outs; o++) sum[i][o] = vec_fma(vec_set(xp[i]), g[o], sum[i][o]);
         }
-        for (int i = 0; i < OUTER_INS; i++)
-            for (int o = 0; o < outs; o++) {
-                float *to = w + (size_t)o * w_apart + (size_t)i * b;
-                vec_store(to, vec_add(vec_load(to), sum[i][o]));
-            }
     }
-}
-
-INLINE void outer_tile(int outs, struct outer n, size_t b, const float *x, const float *d, size_t d_apart, float *w, size_t w_apart)
-{
     for (int i = 0; i < OUTER_INS; i++)
-        for (int o = 0; o < outs; o++) vec_store(w + (size_t)o * w_apart + (size_t)i * b, vec_zero());
-    for (size_t m = 0; m < (size_t)n.samples; m++) outer_sample(outs, n, b, x + m * n.x_sample, d + m * n.d_sample, d_apart, w, w_apart);
+        for (int o = 0; o < outs; o++) {
+            float *to = w + (size_t)o * w_apart + (size_t)i * b;
+            vec_store(to, vec_add(vec_load(to), sum[i][o]));
+        }
 }
 
 /* A whole block of input channels against one or two vectors. */
@@ -61,32 +60,45 @@ INLINE void reach_of(int offset, int stride, int in, int out, int *first, int *c
     *count = last < *first ? 0 : last - *first + 1;
 }
 
-static void conv_tap_weights(const struct conv_shape *s, const struct batch *batch, int k, bool two, const float *in, const float *d_out, size_t d_apart,
-                             float *w, size_t w_apart)
+/* A piece of a sample, output rows `first` to `last` - 1, through tap k of one block of inputs. */
+static void conv_tap_weights(const struct conv_shape *s, int first, int last, int k, bool two, const float *in, const float *d_out, size_t d_apart, float *w,
+                             size_t w_apart)
 {
-    int dy = k / 3 - 1, dx = k % 3 - 1, y, x;
+    int dy = k / 3 - 1, dx = k % 3 - 1, x, top, bottom;
     size_t b = (size_t)s->block, in_row = (size_t)s->in.dims[1] * b, out_row = (size_t)s->out.dims[1] * b, stride = (size_t)s->stride;
-    struct outer n = {.samples = batch->samples, .x_sample = batch->value, .x_row = stride * in_row, .x_step = stride * b,
-                      .d_sample = batch->gradient, .d_row = out_row, .d_step = b};
-    reach_of(dy, s->stride, s->in.dims[0], s->out.dims[0], &y, &n.rows);
+    struct outer n = {.x_row = stride * in_row, .x_step = stride * b, .d_row = out_row, .d_step = b};
+    reach_of(dy, s->stride, s->in.dims[0], s->out.dims[0], &top, &n.rows);
     reach_of(dx, s->stride, s->in.dims[1], s->out.dims[1], &x, &n.columns);
-    if (!n.columns) n.rows = 0;
-    size_t first_in = n.rows ? (size_t)(y * s->stride + dy) * in_row + (size_t)(x * s->stride + dx) * b : 0;
-    outer_block(two, n, b, in + first_in, d_out + (size_t)y * out_row + (size_t)x * b, d_apart, w, w_apart);
+    bottom = top + n.rows < last ? top + n.rows : last;
+    if (top < first) top = first;
+    n.rows = bottom - top;
+    if (n.rows <= 0 || !n.columns) return;
+    outer_block(two, n, b, in + (size_t)(top * s->stride + dy) * in_row + (size_t)(x * s->stride + dx) * b, d_out + (size_t)top * out_row + (size_t)x * b,
+                d_apart, w, w_apart);
+}
+
+/* Adds one sample's part of one or two vectors of outputs, whose gradient is at d_out. */
+static void conv_vector_weights(const struct conv_shape *s, bool two, const float *in, const float *d_out, size_t d_apart, float *w, size_t w_apart)
+{
+    size_t b = (size_t)s->block, in_blocks = (size_t)(s->parts * channels_padded(s->in_channels, s->block)) / b, plane = shape_pixels(s->in) * b;
+    int step = outer_rows(s->out.dims[1]), rows = s->out.dims[0];
+    for (int y = 0; y < rows; y += step)
+        for (size_t ib = 0; ib < in_blocks; ib++)
+            for (int k = 0; k < 9; k++)
+                conv_tap_weights(s, y, y + step < rows ? y + step : rows, k, two, in + ib * plane, d_out, d_apart, w + (ib * 9 + (size_t)k) * b * b, w_apart);
 }
 
 static void conv_weights_of_cotangent(const struct conv_shape *s, const struct batch *batch, const float *in, const float *d_out, float *d_w, float *d_bias)
 {
     int block = s->block, vectors = vectors_of(s->out_channels, block);
-    size_t b = (size_t)block, in_blocks = (size_t)s->parts * (size_t)(channels_padded(s->in_channels, block) / block), pixels = shape_pixels(s->out);
+    size_t rows = 9 * (size_t)(s->parts * channels_padded(s->in_channels, block)), pixels = shape_pixels(s->out); /* rows of B out */
     assert(block % OUTER_INS == 0);
+    memset(d_w, 0, rows * (size_t)vectors * VEC * sizeof(float));
     for (int v = 0; v < vectors; v += 2) {
-        size_t at = vector_at(v, pixels, block), next = vector_at(v + 1, pixels, block);
-        size_t w_at = vector_at(v, in_blocks * 9 * b, block), w_next = vector_at(v + 1, in_blocks * 9 * b, block); /* rows of B out */
-        for (size_t ib = 0; ib < in_blocks; ib++)
-            for (int k = 0; k < 9; k++)
-                conv_tap_weights(s, batch, k, v + 1 < vectors, in + ib * shape_pixels(s->in) * b, d_out + at, next - at, d_w + w_at + (ib * 9 + (size_t)k) * b * b,
-                                 w_next - w_at);
+        size_t at = vector_at(v, pixels, block), w_at = vector_at(v, rows, block);
+        for (size_t i = 0; i < (size_t)batch->samples; i++)
+            conv_vector_weights(s, v + 1 < vectors, in + i * batch->value, d_out + i * batch->gradient + at, vector_at(v + 1, pixels, block) - at, d_w + w_at,
+                                vector_at(v + 1, rows, block) - w_at);
     }
     if (d_bias) channel_sums(d_out, batch->samples, batch->gradient, s->out_channels, pixels, block, d_bias);
 }

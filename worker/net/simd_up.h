@@ -100,22 +100,30 @@ static void up_backward_data(const struct up_shape *s, const void *d_out, const 
     }
 }
 
+/* Adds one sample's part. A pair of vectors is one vector of two neighbouring columns, one line of the cache with v3. */
+static void up_sample_weights(const struct up_shape *s, const float *in, const float *d_out, float *d_w)
+{
+    int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block, step = outer_rows(columns);
+    struct up_plane narrow = up_plane_of(s->in_channels, block, rows, columns), wide = up_plane_of(s->out_channels, block, 2 * rows, 2 * columns);
+    size_t b = (size_t)block, square = b * b;
+    struct outer n = {.columns = columns, .x_row = narrow.row, .x_step = b, .d_row = 2 * wide.row, .d_step = 2 * b};
+    for (int v = 0; v < vectors_of(s->out_channels, block); v++) {
+        size_t at = vector_at(v, 4 * shape_pixels(s->in), block), w_at = vector_at(v, 4 * b, block); /* rows of B out */
+        for (int y = 0; y < rows; y += step)
+            for (size_t ib = 0; ib < (size_t)narrow.blocks; ib++)
+                for (size_t dy = 0; dy < 2; dy++) {
+                    n.rows = rows - y < step ? rows - y : step;
+                    outer_block(true, n, b, in + ib * narrow.plane + (size_t)y * narrow.row, d_out + at + ((size_t)(2 * y) + dy) * wide.row, b,
+                                d_w + (ib * (size_t)wide.blocks * 4 + 2 * dy) * square + w_at, square);
+                }
+    }
+}
+
 static void up_weights_of_cotangent(const struct up_shape *s, const struct batch *batch, const float *in, const float *d_out, float *d_w, float *d_bias)
 {
-    int rows = s->in.dims[0], columns = s->in.dims[1], block = s->block, vectors = vectors_of(s->out_channels, block);
-    struct up_plane narrow = up_plane_of(s->in_channels, block, rows, columns), wide = up_plane_of(s->out_channels, block, 2 * rows, 2 * columns);
-    size_t b = (size_t)block, pixels = 4 * shape_pixels(s->in);
-    struct outer n = {.samples = batch->samples, .rows = rows, .columns = columns, .x_sample = batch->value, .x_row = narrow.row, .x_step = b,
-                      .d_sample = batch->gradient, .d_row = 2 * wide.row, .d_step = 2 * b};
-    for (size_t ib = 0; ib < (size_t)narrow.blocks; ib++)
-        for (int v = 0; v < vectors; v += 2)
-            for (size_t tap = 0; tap < 4; tap++) {
-                size_t at = vector_at(v, pixels, block), next = vector_at(v + 1, pixels, block);
-                size_t w_at = vector_at(v, 4 * b, block), w_next = vector_at(v + 1, 4 * b, block); /* rows of B out */
-                outer_block(v + 1 < vectors, n, b, in + ib * narrow.plane, d_out + at + tap / 2 * wide.row + tap % 2 * b,
-                            next - at, d_w + (ib * (size_t)wide.blocks * 4 + tap) * b * b + w_at, w_next - w_at);
-            }
-    channel_sums(d_out, batch->samples, batch->gradient, s->out_channels, pixels, block, d_bias);
+    memset(d_w, 0, 4 * (size_t)channels_padded(s->in_channels, s->block) * (size_t)channels_padded(s->out_channels, s->block) * sizeof(float));
+    for (size_t i = 0; i < (size_t)batch->samples; i++) up_sample_weights(s, in + i * batch->value, d_out + i * batch->gradient, d_w);
+    channel_sums(d_out, batch->samples, batch->gradient, s->out_channels, 4 * shape_pixels(s->in), s->block, d_bias);
 }
 
 static void up_backward_weights(const struct up_shape *s, const struct batch *b, const void *in, const void *d_out, void *d_w, void *d_bias)
