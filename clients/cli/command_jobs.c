@@ -7,6 +7,7 @@
 #include "clients/cli/command.h"
 #include "clients/cli/edit_spec.h"
 #include "clients/cli/score_print.h"
+#include "clients/cli/verdict_print.h"
 #include "clients/cli/watch.h"
 #include "schema/base/clock.h"
 #include "schema/base/json_text.h"
@@ -192,11 +193,13 @@ static void print_pairs(const json_t *job)
     const json_t *result = json_object_get(job, "result");
     if (json_is_object(result)) {
         char text[2000];
-        json_t *rest = json_copy((json_t *)(uintptr_t)result); /* the scores have a table */
+        json_t *rest = json_copy((json_t *)(uintptr_t)result); /* the scores have a table, the verdict has sentences */
         json_object_del(rest, "scores");
+        json_object_del(rest, "verdict");
         if (json_is_object(json_object_get(result, "scores"))) json_object_del(rest, "best");
         json_text_print(rest, text, sizeof text);
         printf("%-10s %s\n", "result", text);
+        verdict_print(result, "gradients", stdout);
         score_print(json_object_get(result, "scores"), stdout);
         json_decref(rest);
     }

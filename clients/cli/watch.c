@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/cli/verdict_print.h"
 #include "schema/base/clock.h"
 #include "schema/job/job_state.h"
 
@@ -130,6 +131,15 @@ static void say(struct watched *all, int count, FILE *to)
     fflush(to);
 }
 
+static void say_verdicts(const struct watched *all, int count, FILE *to)
+{
+    for (int i = 0; i < count; i++) {
+        char name[80];
+        name_of(&all[i], name, sizeof name);
+        verdict_print(json_object_get(all[i].job, "result"), name, to);
+    }
+}
+
 static int worst(const struct watched *all, int count)
 {
     static const int order[] = {EXIT_JOB_FAILED, EXIT_JOB_CANCELLED, EXIT_ERROR};
@@ -160,7 +170,10 @@ static int follow(struct cli *cli, struct watched *all, int count, bool quiet)
         }
         if (!quiet && bars) draw(all, count, again, to);
         if (!quiet && !bars) say(all, count, to);
-        if (all_ended(all, count)) return worst(all, count);
+        if (all_ended(all, count)) {
+            if (!quiet) say_verdicts(all, count, to);
+            return worst(all, count);
+        }
         if (clock_mono_ms() >= until) {
             fprintf(stderr, "tandem: not ended after %g s; the job goes on\n", limit);
             return EXIT_TIMEOUT;

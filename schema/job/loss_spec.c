@@ -28,7 +28,7 @@ void loss_spec_default(struct loss_spec *loss)
     optimizer_spec_default(&loss->optimizers.dice);
     optimizer_spec_default(&loss->optimizers.ce);
     loss->gram.every = 1;
-    loss->diagnostics = (struct diagnostics_spec){.every = 100, .dense_steps = 50, .at = {true, true, true}, .per_layer = true};
+    loss->diagnostics = (struct diagnostics_spec){.every = 100, .dense_steps = 50, .at = {true, true, true}, .blocks = true};
     loss->optimizers.ce.lr = 1e-4; /* the source text's 10 : 1 */
 }
 
@@ -58,5 +58,5 @@ void loss_spec_weights(const struct loss_spec *loss, double alpha, double *dice_
 int loss_spec_gradients(const struct loss_spec *loss)
 {
     bool pair = loss->strategy == LOSS_SEPARATE_OPTIMIZERS && loss->optimizers.mode == LOSS_SIMULTANEOUS;
-    return pair || method_takes_gram(loss->method) || loss->diagnostics.on ? 2 : 1;
+    return pair || method_takes_gram(loss->method) || loss->diagnostics.every > 0 ? 2 : 1;
 }

@@ -69,11 +69,10 @@ struct loss_spec {
     struct gram_spec gram;             /* method_takes_gram() only */
     int warmup_epochs;                 /* adaptive, gradient: so many epochs of alpha, 1 - alpha first */
     struct diagnostics_spec {
-        bool on;
-        int every;                     /* steps from one look at both gradients to the next */
-        int dense_steps;               /* at the start of the job every step is looked at */
-        bool at[GRAM_LEVELS];
-        bool per_layer;                /* level full: also block by block */
+        int every;                     /* steps from one comparison of both gradients to the next; 0: never */
+        int dense_steps;               /* so many at the start of the job are all compared */
+        bool at[GRAM_LEVELS];          /* at least one */
+        bool blocks;                   /* level full: also block by block */
     } diagnostics;
 };
 

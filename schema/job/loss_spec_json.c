@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "schema/job/alpha_json.h"
+#include "schema/job/diagnostics_json.h"
 #include "schema/job/loss_check.h"
 #include "schema/job/loss_terms_json.h"
 #include "schema/job/method_json.h"
@@ -135,7 +136,8 @@ const struct field loss_fields[] = {
     {.name = "params", .type = FIELD_OTHER, .write = params_print, .applies = method_applies, .help = "of the method"},
     {.name = "gram", .type = FIELD_OTHER, .write = gram_print, .applies = gram_applies, .help = "where and how often gradients are compared"},
     {.name = "warmup_epochs", .type = FIELD_OTHER, .write = warmup_print, .applies = method_applies, .help = "adaptive, gradient: epochs of alpha, 1 - alpha before the method begins"},
-    {.name = "diagnostics", .type = FIELD_OTHER, .write = diagnostics_print, .help = "how often both gradients are compared and told; null: never"},
+    {.name = "diagnostics", .type = FIELD_OTHER, FIELD_AT(struct loss_spec, diagnostics), .read = diagnostics_read, .write = diagnostics_print,
+     .help = "how often and where the two gradients are compared; null, or every 0: never. The weights are the same with and without"},
     {0}};
 
 static void refuse_key(const json_t *json, const char *key, enum err code, const char *pointer, const char *detail, struct err_list *errors)

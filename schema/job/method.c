@@ -1,5 +1,8 @@
 /* method: which method is of which kind. */
 #include "schema/job/method.h"
+#include <stddef.h>
+
+const char *const gram_level_words[] = {"logits", "last_layer", "full", NULL};
 
 bool method_is_adaptive(enum loss_method method)
 {

@@ -32,6 +32,7 @@ struct method_params {
 
 /* Where the three numbers of two gradients are taken. */
 enum gram_level { GRAM_LOGITS, GRAM_LAST_LAYER, GRAM_FULL, GRAM_LEVELS };
+extern const char *const gram_level_words[]; /* "logits", "last_layer", "full", NULL */
 enum gram_scope { GRAM_MODEL, GRAM_LAYER };
 struct gram_spec {
     enum gram_level level;

@@ -10,13 +10,7 @@
 
 static const char *const normalizes[] = {"l2", "none", "loss", "loss+", NULL};
 static const char *const scales[] = {"min", "median", "rmse", NULL};
-static const char *const levels[] = {"logits", "last_layer", "full", NULL};
 static const char *const scopes[] = {"model", "layer", NULL};
-
-const char *gram_level_word(enum gram_level level)
-{
-    return levels[level];
-}
 
 /* ---- parameters ------------------------------------------------------------------------------------------ */
 #define PARAM(member, field_type, ...) {.name = #member, .type = field_type, FIELD_AT(struct method_params, member), .range_error = ERR_PARAM_RANGE, __VA_ARGS__}
@@ -94,61 +88,15 @@ const char *method_word(enum loss_method method)
     return method == METHOD_NONE ? "" : method_rows[method].word;
 }
 
-/* ---- gram, diagnostics ------------------------------------------------------------------------------------- */
+/* ---- gram ------------------------------------------------------------------------------------- */
 const struct field gram_fields[] = {
-    {.name = "level", .type = FIELD_WORD, FIELD_AT(struct gram_spec, level), .words = levels, .word_error = ERR_GRAM_LEVEL, .standard = GRAM_FULL,
+    {.name = "level", .type = FIELD_WORD, FIELD_AT(struct gram_spec, level), .words = gram_level_words, .word_error = ERR_GRAM_LEVEL, .standard = GRAM_FULL,
      .help = "gradients of the logits, of the last layer's weights, of all weights; gradnorm: last_layer"},
     {.name = "scope", .type = FIELD_WORD, FIELD_AT(struct gram_spec, scope), .words = scopes, .help = "one pair of weights, or one a layer (level full)"},
     {.name = "every", .type = FIELD_INT, FIELD_AT(struct gram_spec, every), .min = 1, .max = 1000000, .standard = 1, .range_error = ERR_EVERY_RANGE,
      .help = "steps from one measurement to the next"},
     {.name = "ema", .type = FIELD_REAL, FIELD_AT(struct gram_spec, ema), .min = 0, .max = 1, .open_max = true, .range_error = ERR_PARAM_RANGE,
      .help = "share of the old measurement in the new one"},
-    {0}};
-
-static void read_levels(const json_t *value, void *to, const char *pointer, struct err_list *errors)
-{
-    bool *at = to;
-    char where[192], index[24];
-    if (!json_is_array(value)) {
-        json_fields_refuse(errors, ERR_TYPE, pointer, value, "a list of: logits, last_layer, full", "not a list");
-        return;
-    }
-    memset(at, 0, GRAM_LEVELS * sizeof *at);
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const json_t *one = json_array_get(value, i);
-        bool known = false;
-        for (int k = 0; k < GRAM_LEVELS; k++)
-            if (json_is_string(one) && !strcmp(json_string_value(one), levels[k])) known = at[k] = true;
-        if (known) continue;
-        err_print(index, sizeof index, "%zu", i);
-        json_pointer_join(where, sizeof where, pointer, index);
-        struct err_note *note = json_fields_refuse(errors, ERR_GRAM_LEVEL, where, one, "one of: logits, last_layer, full", "no such level");
-        const char *nearest = json_is_string(one) ? err_nearest(json_string_value(one), levels) : NULL;
-        if (nearest) err_print(note->nearest, sizeof note->nearest, "%s", nearest);
-    }
-}
-
-static enum err write_levels(const void *from, struct buf *to)
-{
-    const bool *at = from;
-    const char *comma = "";
-    enum err e = buf_text(to, "[");
-    for (int k = 0; k < GRAM_LEVELS && !e; k++) {
-        if (!at[k]) continue;
-        e = buf_printf(to, "%s\"%s\"", comma, levels[k]);
-        comma = ",";
-    }
-    return e ? e : buf_text(to, "]");
-}
-
-const struct field diagnostics_fields[] = {
-    {.name = "every", .type = FIELD_INT, FIELD_AT(struct diagnostics_spec, every), .min = 1, .max = 1000000, .standard = 100, .range_error = ERR_EVERY_RANGE,
-     .help = "steps from one look at both gradients to the next"},
-    {.name = "dense_steps", .type = FIELD_INT, FIELD_AT(struct diagnostics_spec, dense_steps), .min = 0, .max = 1000000, .standard = 50, .range_error = ERR_EVERY_RANGE,
-     .help = "at the start of the job every step is looked at: that is where conflict is"},
-    {.name = "level", .type = FIELD_OTHER, .offset = offsetof(struct diagnostics_spec, at), .size = GRAM_LEVELS * sizeof(bool), .read = read_levels, .write = write_levels,
-     .allowed = "a list of: logits, last_layer, full", .help = "where the two gradients are compared"},
-    {.name = "per_layer", .type = FIELD_BOOL, FIELD_AT(struct diagnostics_spec, per_layer), .standard = 1, .help = "level full: also block by block"},
     {0}};
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
@@ -267,22 +215,10 @@ static void read_warmup(const json_t *json, int64_t epochs, struct loss_spec *lo
     err_print(note->allowed, sizeof note->allowed, "an integer from 0 to %lld", (long long)epochs - 1);
 }
 
-static void read_diagnostics(const json_t *json, struct loss_spec *loss, const char *pointer, struct err_list *errors)
-{
-    char at[192];
-    const json_t *value = json_object_get(json, "diagnostics");
-    if (!value) return;
-    json_pointer_join(at, sizeof at, pointer, "diagnostics");
-    loss->diagnostics.on = !json_is_null(value);
-    if (loss->diagnostics.on) json_fields_refuse(errors, ERR_NOT_BUILT, at, value, "null", "a known key, not built yet");
-    if (loss->diagnostics.on) json_fields_read(value, diagnostics_fields, &loss->diagnostics, at, errors);
-}
-
 void method_read(const json_t *json, int64_t epochs, struct loss_spec *loss, const char *pointer, struct err_list *errors)
 {
     static const char *const keys[] = {"method", "params", "gram", "warmup_epochs"};
     char at[192];
-    read_diagnostics(json, loss, pointer, errors);
     if (loss->strategy != LOSS_ADAPTIVE && loss->strategy != LOSS_GRADIENT) {
         for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
             json_pointer_join(at, sizeof at, pointer, keys[i]);
@@ -333,10 +269,4 @@ enum err gram_print(const void *from, struct buf *to)
 enum err warmup_print(const void *from, struct buf *to)
 {
     return buf_printf(to, "%d", ((const struct loss_spec *)from)->warmup_epochs);
-}
-
-enum err diagnostics_print(const void *from, struct buf *to)
-{
-    const struct diagnostics_spec *d = &((const struct loss_spec *)from)->diagnostics;
-    return d->on ? json_fields_print(diagnostics_fields, d, to) : buf_text(to, "null");
 }

@@ -15,13 +15,11 @@ struct method_row {
 };
 extern const struct method_row method_rows[METHODS]; /* [METHOD_NONE] is empty */
 extern const struct field gram_fields[];             /* rows of struct gram_spec */
-extern const struct field diagnostics_fields[];      /* rows of struct diagnostics_spec */
 const char *method_word(enum loss_method method);    /* "pcgrad" */
-const char *gram_level_word(enum gram_level level);
 
 /* loss->params and loss->gram with the defaults of `method`. */
 void method_default(struct loss_spec *loss, enum loss_method method);
-/* Reads method, params, gram, warmup_epochs and diagnostics of a loss block whose other keys are read; refuses them where they
+/* Reads method, params, gram and warmup_epochs of a loss block whose other keys are read; refuses them where they
    have no meaning. Alpha of the two strategies is read here, too. */
 void method_read(const json_t *json, int64_t epochs, struct loss_spec *loss, const char *pointer, struct err_list *errors);
 /* The same keys as JSON text, for the rows of the loss block; `from` is the struct loss_spec. */
@@ -31,5 +29,4 @@ enum err method_print(const void *from, struct buf *to);
 enum err params_print(const void *from, struct buf *to);
 enum err gram_print(const void *from, struct buf *to);
 enum err warmup_print(const void *from, struct buf *to);
-enum err diagnostics_print(const void *from, struct buf *to);
 #endif

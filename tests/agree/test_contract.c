@@ -6,6 +6,7 @@
 #include "schema/base/err.h"
 #include "schema/base/json_fields.h"
 #include "schema/job/alpha_json.h"
+#include "schema/job/diagnostics_json.h"
 #include "schema/job/job_spec_json.h"
 #include "schema/job/job_state.h"
 #include "schema/job/loss_spec_json.h"

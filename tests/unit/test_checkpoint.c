@@ -92,7 +92,7 @@ void test_checkpoint_refuses_any_flipped_bit_and_any_cut(void)
     bytes[8] = 1; /* what an earlier program wrote */
     check_refused(bytes, length, "version 1");
     bytes[8] = CHECKPOINT_VERSION + 1;
-    check_refused(bytes, length, "version 3");
+    check_refused(bytes, length, "version 4");
     free(longer);
     free(bytes);
 }

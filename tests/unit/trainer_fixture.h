@@ -11,7 +11,7 @@
 #include "worker/train/strategy.h"
 
 /* One run in the current folder, and all that it said. */
-enum { POINTS_MAX = 4000 };
+enum { POINTS_MAX = 12000 };
 struct run {
     struct job_spec spec;
     int micro_batch; /* 0: the default kernels, all direct; else Winograd and this many samples at once */
@@ -19,7 +19,7 @@ struct run {
     enum err e;
     struct err_note note;
     struct trainer_point points[POINTS_MAX];
-    char names[POINTS_MAX][40];
+    char names[POINTS_MAX][64];
     size_t count, most_series; /* in one call */
     int64_t stop_at; /* steps after which it is told to stop; -1 never */
     int64_t steps_seen;

@@ -22,6 +22,7 @@
 #include "worker/run/run_kernels.h"
 #include "worker/run/sandbox.h"
 #include "worker/run/score_table.h"
+#include "worker/run/verdict_json.h"
 #include "worker/train/durable_file.h"
 #include "worker/train/strategy.h"
 #include "worker/train/trainer.h"
@@ -74,9 +75,9 @@ static void say(struct run *r, const char *level, const char *text)
 {
     json_lines_log(r->lines, level, "%s", text);
     if (json_lines_listened(r->lines))
-        log_line(!strcmp(level, "warn") ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "train.said", "text=%s", text);
+        log_line(!strcmp(level, "error") ? LOG_LEVEL_ERROR : !strcmp(level, "warn") ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "train.said", "text=%s", text);
     else
-        progress_line_say(&r->shown, "%s%s", !strcmp(level, "info") ? "" : "warning: ", text);
+        progress_line_say(&r->shown, "%s%s", !strcmp(level, "info") ? "" : !strcmp(level, "warn") ? "warning: " : "error: ", text);
 }
 
 static void on_log(void *context, const char *level, const char *text)
@@ -251,6 +252,9 @@ static json_t *result_json(const struct run *r)
     json_object_set_new(j, "best", score_table_flat(&h, row)); /* every validation value of the best epoch */
     if (table)
         json_object_set_new(j, "scores", table);
+    struct gradient_verdict verdict;
+    if (trainer_verdict(r->trainer, &verdict))
+        json_object_set_new(j, "verdict", verdict_write(&verdict));
     json_object_set_new(j, "spec_hash", json_string(r->spec_hash));
     return j;
 }
@@ -274,6 +278,11 @@ static void tell_done(struct run *r, json_t *result)
     progress_line_end(&r->shown);
     progress_line_say(&r->shown, "done in %s: best %s %.4f at epoch %lld, last %.4f; weights sha256 %.16s...; model, curves and previews in %s", took, r->spec.validation.monitor,
                       t->best_score, (long long)t->best_epoch + 1, t->last_score, t->weights_sha256, r->options->out);
+    const json_t *verdict = json_object_get(result, "verdict"), *alarm = json_object_get(verdict, "alarm");
+    if (verdict)
+        progress_line_say(&r->shown, "gradients: %s", json_string_value(json_object_get(verdict, "text")));
+    if (json_is_string(alarm))
+        progress_line_say(&r->shown, "ALARM: %s", json_string_value(alarm));
 }
 
 static enum err write_curves(struct run *r, struct err_note *note)

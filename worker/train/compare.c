@@ -106,6 +106,19 @@ struct gram gram_sum(const struct gram *grams, int count)
     return sum;
 }
 
+/* |mix| is known to 2^-24 of itself, element by element: what is shorter than that is noise. */
+static const double noise_squared = 1e-14;
+
+struct gram gram_of_mix(const struct gram *mixed, double w_pure, double w_other, bool pure_is_dice)
+{
+    assert(w_other > 0);
+    double mix = mixed->dice, both = mixed->both, pure = mixed->ce;
+    double other = (mix - 2 * w_pure * both + w_pure * w_pure * pure) / (w_other * w_other), dot = (both - w_pure * pure) / w_other;
+    if (!(other > noise_squared * mix / (w_other * w_other)))
+        other = dot = 0 * mix; /* not finite stays so */
+    return pure_is_dice ? (struct gram){pure, dot, other} : (struct gram){other, dot, pure};
+}
+
 static void compare_slice(void *context, int task, int lane)
 {
     (void)lane;

@@ -1,6 +1,7 @@
 /* compare: two gradients of one network side by side: dot products layer by layer, and their weighted sum. */
 #ifndef WORKER_TRAIN_COMPARE_H
 #define WORKER_TRAIN_COMPARE_H
+#include <stdbool.h>
 #include "schema/base/err.h"
 #include "worker/net/lanes.h"
 #include "worker/net/network.h"
@@ -35,6 +36,9 @@ void compare_copy(const struct compare *c, float *to, const float *from, int lay
 /* g1 = w1 g1 + w2 g2 in float, weights: [layers]. With weights 1, 1 the very bits of g1 + g2. */
 void compare_mix(struct compare *c, struct lanes *lanes, float *g1, const float *g2, const struct balance *weights);
 struct gram gram_sum(const struct gram *grams, int count); /* in index order */
+/* The Gram of both pure gradients from that of (mix, pure): mix = w_pure pure + w_other other, so other = (mix - w_pure pure) / w_other.
+   mixed: dice = |mix|^2, both = mix.pure, ce = |pure|^2. w_other > 0. What is left of `other` below the rounding of float is 0. */
+struct gram gram_of_mix(const struct gram *mixed, double w_pure, double w_other, bool pure_is_dice);
 /* The three numbers of two arrays of floats. Eight partial sums in double. */
 struct gram gram_of(const float *g1, const float *g2, size_t count);
 #endif

@@ -71,7 +71,6 @@ static void fill_in(struct trainer *t, const struct trainer_config *config)
     table = network_parameters(t->net, &count);
     t->parameters = table[count - 1].offset + table[count - 1].count;
     adapt_start(&t->adapt, &spec->loss);
-    trainer_name_columns(t);
 }
 
 static enum err check(const struct trainer *t, struct err_note *note)
@@ -102,13 +101,14 @@ static enum err make_optimizers(struct trainer *t, struct err_note *note)
 static enum err make_compare(struct trainer *t, struct err_note *note)
 {
     const struct network_config *n = network_config(t->net);
-    if (!method_takes_gram(t->spec->loss.method))
+    if (!method_takes_gram(t->spec->loss.method) && t->spec->loss.diagnostics.every == 0)
         return OK;
     t->ce_logits = calloc((size_t)n->lanes * (size_t)n->out_channels * t->pixels, sizeof *t->ce_logits);
     t->sample_grams = calloc((size_t)t->batch, sizeof *t->sample_grams);
     if (!t->ce_logits || !t->sample_grams)
         return err_set(note, ERR_NO_MEMORY, "/loss", "no memory to compare two gradients");
-    return compare_new(t->net, &t->compare, note);
+    enum err e = compare_new(t->net, &t->compare, note);
+    return e ? e : trainer_diagnosis_new(t, note);
 }
 
 enum err trainer_new(const struct trainer_config *config, struct trainer **out, struct err_note *note)
@@ -117,7 +117,11 @@ enum err trainer_new(const struct trainer_config *config, struct trainer **out, 
     if (!t)
         return err_set(note, ERR_NO_MEMORY, "", "no memory for a trainer");
     fill_in(t, config);
-    enum err e = check(t, note);
+    enum err e = make_compare(t, note);
+    if (!e) {
+        trainer_name_columns(t);
+        e = check(t, note);
+    }
     if (!e && !take_memory(t))
         e = err_set(note, ERR_NO_MEMORY, "/training/batch", "no memory for a batch of %d patches", t->batch);
     if (!e)
@@ -126,8 +130,6 @@ enum err trainer_new(const struct trainer_config *config, struct trainer **out, 
         e = score_set_new(&(struct score_set_options){.classes = (int)config->set->num_classes, .ignore_index = t->spec->loss.ignore_index,
                                                       .empty_is_one = t->spec->validation.empty == VALIDATION_EMPTY_ONE, .tolerance = t->spec->validation.nsd_tolerance},
                           config->set->splits[SPLIT_VAL].count, &t->scores, note);
-    if (!e)
-        e = make_compare(t, note);
     if (!e)
         e = predictor_new(config->validation_net ? config->validation_net : t->net, t->spec->validation.tile_overlap, &t->predictor, note);
     if (!e && config->resume)
@@ -152,6 +154,7 @@ void trainer_free(struct trainer *t)
     score_set_free(t->scores);
     free(t->best);
     compare_free(t->compare);
+    free(t->diagnosis);
     free(t->ce_logits);
     free(t->sample_grams);
     free(t->image_memory);
@@ -222,6 +225,8 @@ static void sum_up(const struct trainer *t, double *row)
         row[EPOCH_WEIGHT_DICE + i] = s->weighed > 0 ? s->weight[i] / s->weighed : NAN;
     row[EPOCH_DEGENERATE] = s->degenerate > 0 ? s->degenerate : NAN;
     row[EPOCH_GROUPS_LEFT] = s->groups_left > 0 ? s->groups_left : NAN;
+    if (t->diagnosis)
+        diagnose_epoch(&t->diagnosis->book, row + t->columns - diagnose_columns(&t->diagnosis->book));
 }
 
 /* Keeps the weights if they score higher than all before. A score of NaN (no such class anywhere) is never the best. */
@@ -275,6 +280,8 @@ static enum err end_epoch(struct trainer *t, struct err_note *note)
     t->epoch++;
     t->step_in_epoch = 0;
     t->sums = (struct epoch_sums){0};
+    if (t->diagnosis)
+        diagnose_next_epoch(&t->diagnosis->book);
     trainer_tell_progress(t, NULL, false);
     bool last = t->epoch == t->spec->training.epochs;
     if (new_best || last || t->epoch % t->spec->training.checkpoint_epochs == 0)

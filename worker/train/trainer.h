@@ -10,6 +10,7 @@
 #include "schema/job/job_spec.h"
 #include "worker/data/dataset.h"
 #include "worker/net/network.h"
+#include "worker/train/gradient_verdict.h"
 
 /* One value of one series. Result series are the same bits in every run of a spec; timing series are not. */
 struct trainer_point {
@@ -83,6 +84,8 @@ void trainer_free(struct trainer *t); /* NULL is fine */
 enum err trainer_run(struct trainer *t, struct err_note *note) MUST_USE;
 const struct trainer_result *trainer_result(const struct trainer *t);
 struct trainer_history trainer_history(const struct trainer *t);
+/* What the gradients of the run so far say. False: no step was looked at (loss.diagnostics). */
+bool trainer_verdict(const struct trainer *t, struct gradient_verdict *v);
 /* After the run: the weights of the best epoch (of the last, if none was validated), canonical. */
 const float *trainer_best_weights(struct trainer *t);
 /* What a preview is called, as a file and as an artifact: preview-0-image_11l.png. Artifact names are 1 to 64 of a-z 0-9 . _ -:

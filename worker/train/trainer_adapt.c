@@ -138,6 +138,7 @@ static enum err step_along_both(struct trainer *t, bool wants, struct step_plan 
         weights[l] = layers ? (struct balance){.dice = own->weight[0], .ce = own->weight[1]}
                             : (struct balance){.dice = plan->actions[0].dice_weight, .ce = plan->actions[0].ce_weight};
     }
+    trainer_diagnosis_layers(t, of_layer, weights);
     compare_mix(t->compare, t->lanes, network_gradient(t->net, 0), network_gradient(t->net, 1), weights);
     update(t, 0);
     return OK;
@@ -151,10 +152,7 @@ static enum err step_along_mix(struct trainer *t, bool wants, struct step_plan *
     enum err e = weigh(t, wants ? &g : NULL, plan, report, note);
     if (e)
         return e;
-    t->action = plan->actions[0];
-    t->gradient_k = 0;
-    trainer_logit_gradients(t);
-    network_backward(t->net, t->batch, 0);
+    trainer_backward_mix(t, &plan->actions[0]);
     update(t, 0);
     return OK;
 }

@@ -4,6 +4,7 @@
 #include "worker/data/sampler.h"
 #include "worker/train/adapt.h"
 #include "worker/train/compare.h"
+#include "worker/train/diagnose.h"
 #include "worker/train/loss.h"
 #include "worker/train/optimizer.h"
 #include "worker/train/predict.h"
@@ -14,8 +15,8 @@
 
 /* Step series: what a step may report. Epoch series are the history's columns. */
 enum step_series { STEP_TOTAL, STEP_DICE, STEP_CE, STEP_ALPHA, STEP_LR, STEP_LR_OTHER, STEP_WEIGHT_DICE, STEP_WEIGHT_CE, STEP_SERIES };
-enum { SERIES_NAME_MAX_BYTES = 40, STEPS_HELD_MAX = 64, VAL_KINDS = 15, VAL_COUNTS = 3,
-       COLUMNS_MAX = 32 + (VAL_KINDS + VAL_COUNTS) * SCORE_CLASSES_MAX };
+enum { SERIES_NAME_MAX_BYTES = DIAGNOSE_NAME_MAX, STEPS_HELD_MAX = 64, VAL_KINDS = 15, VAL_COUNTS = 3,
+       COLUMNS_MAX = 64 + DIAGNOSE_PLACES_MAX + (VAL_KINDS + VAL_COUNTS) * SCORE_CLASSES_MAX };
 /* Epoch columns before those of the classes. */
 enum epoch_column { EPOCH_TOTAL, EPOCH_DICE, EPOCH_CE, EPOCH_ALPHA, EPOCH_LR, EPOCH_LR_OTHER, EPOCH_SKIPPED, EPOCH_GROUPS_LEFT,
                     EPOCH_WEIGHT_DICE, EPOCH_WEIGHT_CE, EPOCH_DEGENERATE,
@@ -32,6 +33,20 @@ struct epoch_sums {
 /* What one step said; NaN: nothing. */
 struct step_report {
     double value[STEP_SERIES];
+};
+/* Looks at both gradients beside the training: their book, the one under way, and those that wait to be told. */
+struct diagnosis {
+    struct diagnose book;
+    bool due;                   /* the step in hand is looked at */
+    struct diagnose_look look;
+    double length[2];           /* sqrt of the sum over layers of (w |g|)^2 of Dice and of CE, where layers have weights of their own; else 0 */
+    int held;
+    struct {
+        int64_t step;
+        struct diagnose_look look;
+    } held_looks[STEPS_HELD_MAX];
+    char names[DIAGNOSE_PLACES_MAX][DIAGNOSE_SERIES][DIAGNOSE_NAME_MAX];
+    struct trainer_point points[(DIAGNOSE_PLACES_MAX * DIAGNOSE_SERIES + 1) * STEPS_HELD_MAX];
 };
 struct clockwork { /* seconds of this process alone, for rates and the ETA */
     double started, last_checkpoint, last_flush, epoch_began;
@@ -78,6 +93,7 @@ struct trainer {
     struct compare *compare;
     float *ce_logits;          /* [lanes][channels][pixels]: of the sample in hand */
     struct gram *sample_grams; /* [batch] */
+    struct diagnosis *diagnosis; /* NULL: the job wants none */
 
     struct predictor *predictor;
     struct confusion *confusions; /* [validation images] */
@@ -123,6 +139,17 @@ struct gram trainer_head_gram(struct trainer *t);
 /* The full gradients of two mixes; the probabilities are used up. */
 void trainer_two_gradients(struct trainer *t, const struct step_action *first, const struct step_action *second);
 enum err trainer_check_weights(struct trainer *t, struct err_note *note) MUST_USE; /* ERR_DIVERGED: one is not finite */
+/* trainer_diagnose.c: what it does leaves weights, losses and gradient 0 as they are, bit for bit. All are no-ops without a diagnosis. */
+enum err trainer_diagnosis_new(struct trainer *t, struct err_note *note) MUST_USE; /* NULL unless the job wants one. ERR_NO_MEMORY */
+/* After a step's first look at its batch: is this step looked at? Then the levels that need no backward pass are taken. */
+void trainer_diagnosis_begin(struct trainer *t);
+/* network_gradient(0) becomes the gradient of the mix; in a step that is looked at in full, the other comes with it. */
+void trainer_backward_mix(struct trainer *t, const struct step_action *mix);
+/* A step that holds both unweighted gradients anyway. weights: [layers], or NULL. */
+void trainer_diagnosis_layers(struct trainer *t, const struct gram *of_layer, const struct balance *weights);
+void trainer_diagnosis_pair(struct trainer *t, const struct step_action actions[2]); /* of network_gradient(0) and (1) */
+void trainer_diagnosis_end(struct trainer *t, const struct step_plan *plan); /* before the next look of the same step */
+void trainer_tell_looks(struct trainer *t);
 /* trainer_validate.c: scores into `row` (a row of the history). *stopped: told to stop half-way, nothing written. */
 enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct err_note *note) MUST_USE;
 /* The network that validates gets these weights (canonical), or with NULL those that are being trained. ERR_NO_MEMORY. */

@@ -8,7 +8,7 @@
 #include "worker/train/checkpoint.h"
 #include "worker/train/trainer_parts.h"
 
-/* The carry: this, then history_rows * columns doubles. */
+/* The carry: this, then history_rows * columns doubles, then the looks of the diagnosis. */
 struct carry_head {
     uint32_t columns, rows;
     struct epoch_sums sums;
@@ -36,12 +36,15 @@ static int gather(struct trainer *t, struct checkpoint *c)
     }
     struct carry_head head = {.columns = (uint32_t)t->columns, .rows = (uint32_t)t->history_rows, .sums = t->sums, .adapt = t->adapt};
     size_t table = (size_t)(t->history_rows * t->columns) * sizeof(double);
-    c->carry_bytes = sizeof head + table;
+    size_t looks = t->diagnosis ? diagnose_bytes(&t->diagnosis->book) : 0;
+    c->carry_bytes = sizeof head + table + looks;
     c->carry = malloc(c->carry_bytes);
     if (!c->carry)
         return 0;
     memcpy(c->carry, &head, sizeof head);
     memcpy(c->carry + sizeof head, t->history, table);
+    if (t->diagnosis)
+        diagnose_save(&t->diagnosis->book, c->carry + sizeof head + table);
     return all;
 }
 
@@ -120,8 +123,11 @@ static enum err restore_carry(struct trainer *t, const struct checkpoint *c, con
     if (c->carry_bytes < sizeof head)
         return err_set(note, ERR_CORRUPT, path, "%s lacks the curves", path);
     memcpy(&head, c->carry, sizeof head);
-    if (head.columns != (uint32_t)t->columns || head.rows > (uint32_t)t->spec->training.epochs || c->carry_bytes != sizeof head + (size_t)head.rows * head.columns * sizeof(double))
+    size_t table = sizeof head + (size_t)head.rows * head.columns * sizeof(double);
+    if (head.columns != (uint32_t)t->columns || head.rows > (uint32_t)t->spec->training.epochs || c->carry_bytes < table)
         return err_set(note, ERR_CORRUPT, path, "%s holds curves of another data set", path);
+    if (t->diagnosis ? !diagnose_restore(&t->diagnosis->book, c->carry + table, c->carry_bytes - table) : c->carry_bytes != table)
+        return err_set(note, ERR_CORRUPT, path, "%s holds another diagnosis than this job has", path);
     t->sums = head.sums;
     t->adapt = head.adapt;
     t->history_rows = head.rows;

@@ -104,15 +104,11 @@ void trainer_logit_gradients(struct trainer *t)
 /* All gradients of one forward pass, then all their steps. */
 static void act(struct trainer *t, const struct step_action *actions, int count)
 {
-    for (int k = 0; k < count; k++) {
-        t->action = actions[k];
-        t->gradient_k = k;
-        trainer_logit_gradients(t);
-    }
-    if (count == 2)
-        network_backward_both(t->net, t->batch);
-    else
-        network_backward(t->net, t->batch, 0);
+    if (count == 2) {
+        trainer_two_gradients(t, &actions[0], &actions[1]);
+        trainer_diagnosis_pair(t, actions);
+    } else
+        trainer_backward_mix(t, &actions[0]);
     profile_phase(network_profile(t->net), PROFILE_OPTIMIZER);
     for (int k = 0; k < count; k++) {
         int o = actions[k].optimizer;
@@ -177,12 +173,15 @@ enum err trainer_step(struct trainer *t, struct step_report *report, struct err_
             return OK;
         }
         note_losses(t, plan.actions + first, last - first, first == 0, report);
+        if (first == 0)
+            trainer_diagnosis_begin(t);
         if (plan.adapts)
             e = trainer_adapt_step(t, &plan, report, note);
         else
             act(t, plan.actions + first, last - first);
         if (e)
             return e;
+        trainer_diagnosis_end(t, &plan);
     }
     add_to_epoch(t, &plan, report);
     return OK;

@@ -40,6 +40,7 @@ void trainer_tell_steps(struct trainer *t)
         }
     if (n && t->c.calls.points)
         t->c.calls.points(t->c.calls.context, points, n);
+    trainer_tell_looks(t);
     t->held = 0;
     t->clock.last_flush = trainer_now_s();
 }

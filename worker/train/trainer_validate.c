@@ -59,6 +59,12 @@ void trainer_name_columns(struct trainer *t)
     for (int kind = 0; kind < VAL_COUNTS; kind++)
         for (int k = 0; k < classes; k++)
             name_column(t, count_names[kind], k, false);
+    for (int i = 0; t->diagnosis && i < diagnose_columns(&t->diagnosis->book); i++) { /* the last columns: trainer.c counts on it */
+        char name[DIAGNOSE_NAME_MAX];
+        diagnose_column_name(&t->diagnosis->book, i, name);
+        name_column(t, name, -1, false);
+    }
+    assert(t->columns <= COLUMNS_MAX);
 }
 
 static void fill_row(const struct trainer *t, const struct score *s, double *row)
