@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <glob.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdbool.h>
 #include "schema/base/err.h"
 #include "schema/base/json_fields.h"
@@ -16,6 +17,7 @@
 #include "tests/agree/contract.h"
 #include "tests/agree/json_schema.h"
 #include "tests/check.h"
+#include "worker/run/verdict_json.h"
 
 static const struct {
     const char *name, *method, *path, *role;
@@ -285,6 +287,34 @@ void test_openapi_holds_the_keys_and_bounds_of_the_readers(void)
     check_params(json_object_get(json_object_get(loss, "params"), "properties"));
     check_table(openapi, "Optimizer", contract_schema(openapi, "Optimizer"), optimizer_fields);
     check_table(openapi, "Model", contract_schema(openapi, "Model"), model_fields);
+    json_decref(openapi);
+}
+
+/* ---- what a worker's result holds ---------------------------------------------------------------------------------------- */
+static void check_verdict_words(const json_t *openapi, const char *key, const char *const *words)
+{
+    const json_t *list = json_object_get(json_object_get(json_object_get(contract_schema(openapi, "Verdict"), "properties"), key), "enum");
+    size_t count = 0;
+    for (; words[count]; count++) CHECK_TEXT(json_string_value(json_array_get(list, count)), words[count]);
+    CHECK_INT(json_array_size(list), count);
+}
+
+void test_openapi_holds_the_verdict_over_the_gradients(void)
+{
+    json_t *openapi = contract_load();
+    struct gradient_verdict v = {.steps_seen = 3, .measured = {true, false, true}, .alpha_effective = NAN, .text = "In 3 steps ...", .oscillation = {NAN, 0.5, 0.1},
+                                 .level = {{0.5, 0, 1, 2}, {0}, {NAN, 1, NAN, NAN}}};
+    for (int alarm = 0; alarm < 2; alarm++) {
+        struct schema_note note = {0};
+        if (alarm) strcpy(v.alarm, "at step 7 ...");
+        json_t *json = verdict_write(&v);
+        if (!json_schema_fits(openapi, contract_schema(openapi, "Verdict"), json, &note)) check_fail(__FILE__, __LINE__, "%s %s", note.pointer, note.text);
+        CHECK_INT(json_object_size(json_object_get(json, "levels")), 2);
+        json_decref(json);
+    }
+    check_verdict_words(openapi, "dominant", verdict_dominants);
+    check_verdict_words(openapi, "suggestion", verdict_suggestions);
+    check_verdict_words(openapi, "confidence", verdict_confidences);
     json_decref(openapi);
 }
 

@@ -27,6 +27,7 @@ while [ "$code" -ne 0 ]; do
 done
 [ "$kills" -gt 0 ]
 same "weights (after $kills kills)" "$("$train" hash whole)" "$("$train" hash cut)"
+same "verdict over the gradients" "$(jq -S .verdict whole/result.json)" "$(jq -S .verdict cut/result.json)"
 cmp whole/curves.csv cut/curves.csv
 cmp whole/model.safetensors cut/model.safetensors
 echo "$kills kills, $round starts"

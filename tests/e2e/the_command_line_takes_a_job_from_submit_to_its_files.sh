@@ -32,9 +32,9 @@ is 5 "$bin/tandem" retry 01920000-0000-7000-8000-000000000000
 
 "$bin/tandem-worker" --server "$TANDEM_SERVER" --name one --threads 1 --cache-dir cache 2>worker.log & worker=$!
 is 0 "$bin/tandem" submit "$examples/separate_alternating.json" --set dataset=mine --set training.epochs=2 --set training.steps_per_epoch=2 --watch
-has succeeded
+has succeeded; has "In 4 compared steps the gradients"
 id=$(cut -d' ' -f1 out | head -1)
-is 0 "$bin/tandem" get "$id"; has 'val/dice'; has 'HD95  *ASSD  *ECE'; has '^foreground  *0'
+is 0 "$bin/tandem" get "$id"; has 'val/dice'; has '^gradients  In 4 compared steps'; has 'HD95  *ASSD  *ECE'; has '^foreground  *0'
 is 0 "$bin/tandem" metrics "$id" -o csv; has 'loss/dice'
 is 0 "$bin/tandem" logs "$id" --follow; has 'attempt 1'
 is 0 "$bin/tandem" artifact get "$id" --all --to got

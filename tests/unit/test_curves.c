@@ -3,7 +3,7 @@
 #include "tests/check.h"
 #include "worker/run/curves.h"
 
-static const char *const names[] = {"epoch/loss/total", "epoch/loss/dice", "epoch/loss/ce", "epoch/alpha", "epoch/lr/ce", "val/dice", "val/dice/0", "val/dice/1"};
+static const char *const names[] = {"epoch/loss/total", "epoch/loss/dice", "epoch/loss/ce", "epoch/alpha", "epoch/lr/ce", "val/dice", "val/dice/0", "val/dice/1", "epoch/grad/cos_p50/full"};
 enum { COLUMNS = sizeof names / sizeof *names };
 
 static char *text_of(const char *path)
@@ -18,7 +18,7 @@ static char *text_of(const char *path)
 
 void test_curves_leave_out_what_a_strategy_does_not_have(void)
 {
-    const double values[3 * COLUMNS] = {0.9, 0.5, 0.4, 1, NAN, NAN, NAN, NAN, 0.7, 0.4, 0.3, 0.5, NAN, 0.8, 0.75, 0.8, 0.6, 0.3, 0.3, 0, NAN, 0.1, NAN, 0.1};
+    const double values[3 * COLUMNS] = {0.9, 0.5, 0.4, 1, NAN, NAN, NAN, NAN, NAN, 0.7, 0.4, 0.3, 0.5, NAN, 0.8, 0.75, 0.8, NAN, 0.6, 0.3, 0.3, 0, NAN, 0.1, NAN, 0.1, NAN};
     struct trainer_history h = {.columns = COLUMNS, .names = names, .rows = 3, .values = values};
     CHECK_INT(curves_write_csv("c.csv", &h, NULL), OK);
     CHECK_TEXT(text_of("c.csv"), "epoch,epoch/loss/total,epoch/loss/dice,epoch/loss/ce,epoch/alpha,val/dice,val/dice/0,val/dice/1\n"
@@ -29,7 +29,7 @@ void test_curves_leave_out_what_a_strategy_does_not_have(void)
 
 void test_curves_are_drawn_in_panels_with_names_escaped(void)
 {
-    const double values[2 * COLUMNS] = {0.9, 0.5, 0.4, 1, NAN, 0.5, 0.4, 0.6, 0.7, 0.4, 0.3, 0.5, NAN, 0.8, 0.75, 0.8};
+    const double values[2 * COLUMNS] = {0.9, 0.5, 0.4, 1, NAN, 0.5, 0.4, 0.6, 0.25, 0.7, 0.4, 0.3, 0.5, NAN, 0.8, 0.75, 0.8, 0.5};
     struct trainer_history h = {.columns = COLUMNS, .names = names, .rows = 2, .values = values};
     char background[] = "back <ground>", cell[] = "cell & wall", *classes[] = {background, cell};
     CHECK_INT(curves_write_svg("c.svg", "a \"title\" <b>", &h, classes, 2, NULL), OK);
@@ -42,7 +42,8 @@ void test_curves_are_drawn_in_panels_with_names_escaped(void)
     int lines = 0;
     for (const char *at = svg; (at = strstr(at, "<polyline")); at++)
         lines++;
-    CHECK_INT(lines, 3 + 1 + 3);
+    CHECK_INT(lines, 3 + 1 + 3 + 1);
+    CHECK_HAS(svg, "cosine of the gradients");
     h.rows = 0; /* nothing yet: still a picture */
     CHECK_INT(curves_write_svg("e.svg", "", &h, classes, 2, NULL), OK);
     CHECK_HAS(text_of("e.svg"), "</svg>");

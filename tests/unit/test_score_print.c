@@ -1,5 +1,6 @@
-/* test_score_print: the table of scores that tandem get shows. */
+/* test_score_print: the table of scores and the sentences of the verdict that tandem get shows. */
 #include "clients/cli/score_print.h"
+#include "clients/cli/verdict_print.h"
 #include "tests/check.h"
 
 static char *printed(const char *scores)
@@ -33,4 +34,26 @@ void test_cli_shows_no_table_where_nothing_was_validated(void)
     char *text = printed("null");
     CHECK_TEXT(text, "");
     free(text);
+}
+
+static char *verdict_printed(const char *result)
+{
+    char *text = NULL;
+    size_t size;
+    json_t *json = json_loads(result, 0, NULL);
+    FILE *to = open_memstream(&text, &size);
+    verdict_print(json, "gradients", to);
+    fclose(to);
+    json_decref(json);
+    return text;
+}
+
+void test_cli_shows_what_the_gradients_said_and_every_alarm(void)
+{
+    char *none = verdict_printed("{\"best_score\": 0.5}"), *calm = verdict_printed("{\"verdict\": {\"text\": \"In 52 compared steps\\u001b[31m\", \"alarm\": null}}"),
+         *alarm = verdict_printed("{\"verdict\": {\"text\": \"In 52 compared steps\", \"alarm\": \"at step 7\"}}");
+    CHECK_TEXT(none, "");
+    CHECK_TEXT(calm, "gradients  In 52 compared steps?[31m\n");
+    CHECK_TEXT(alarm, "gradients  In 52 compared steps\ngradients  ALARM: at step 7\n");
+    free(none), free(calm), free(alarm);
 }

@@ -6,7 +6,7 @@
 #include "schema/base/buf.h"
 #include "worker/train/durable_file.h"
 
-enum { TEXT_MAX = 256 << 20, WIDTH = 760, PANEL = 210, LEFT = 60, RIGHT = 180, TOP = 34, BOTTOM = 26, LINES_MAX = 24 };
+enum { TEXT_MAX = 256 << 20, WIDTH = 760, PANEL = 210, LEFT = 60, RIGHT = 180, TOP = 34, BOTTOM = 26, LINES_MAX = 24, PANELS = 4 };
 
 static double at(const struct trainer_history *h, int64_t row, int column)
 {
@@ -154,10 +154,11 @@ static enum err draw_panel(struct buf *b, struct panel *p, const struct trainer_
     return e;
 }
 
-static int choose_panels(struct panel panels[3], const struct trainer_history *h, char *const *classes, int num_classes)
+static int choose_panels(struct panel panels[PANELS], const struct trainer_history *h, char *const *classes, int num_classes)
 {
     int used = 0;
-    struct panel losses = {.title = "loss (mean of the epoch's steps)"}, alpha = {.title = "alpha (weight of Dice)"}, dice = {.title = "validation Dice"};
+    struct panel losses = {.title = "loss (mean of the epoch's steps)"}, alpha = {.title = "alpha (weight of Dice)"}, dice = {.title = "validation Dice"},
+                 cosine = {.title = "cosine of the gradients of Dice and CE (median)"};
     add_line(&losses, h, "epoch/loss/total", "total");
     add_line(&losses, h, "epoch/loss/dice", "Dice");
     add_line(&losses, h, "epoch/loss/ce", "cross-entropy");
@@ -168,19 +169,24 @@ static int choose_panels(struct panel panels[3], const struct trainer_history *h
         snprintf(name, sizeof name, "val/dice/%d", k);
         add_line(&dice, h, name, classes[k]);
     }
+    add_line(&cosine, h, "epoch/grad/cos_p50/full", "all weights");
+    add_line(&cosine, h, "epoch/grad/cos_p50/last_layer", "last layer");
+    add_line(&cosine, h, "epoch/grad/cos_p50/logits", "logits");
     if (losses.count)
         panels[used++] = losses;
     if (alpha.count)
         panels[used++] = alpha;
     if (dice.count)
         panels[used++] = dice;
+    if (cosine.count)
+        panels[used++] = cosine;
     return used;
 }
 
 enum err curves_write_svg(const char *path, const char *title, const struct trainer_history *h, char *const *classes, int num_classes, struct err_note *note)
 {
     struct buf b;
-    struct panel panels[3];
+    struct panel panels[PANELS];
     int count = choose_panels(panels, h, classes, num_classes);
     buf_init(&b, TEXT_MAX);
     enum err e = buf_printf(&b, "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' font-family='sans-serif' font-size='12'>\n<rect width='100%%' height='100%%' fill='white'/>\n<text x='%d' y='22' font-size='15'>",
