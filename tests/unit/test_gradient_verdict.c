@@ -65,7 +65,7 @@ void test_verdict_is_sure_only_of_many_looks_clear_of_the_thresholds(void)
 void test_verdict_says_its_numbers_in_words_and_in_json(void)
 {
     struct gradient_verdict v = verdict_of(100, 4, 0.25, 0.2);
-    CHECK_HAS(v.text, "In 100 compared steps the gradients of Dice and cross-entropy opposed each other in 25.0 % (over all weights; median cosine 0.60). ");
+    CHECK_HAS(v.text, "In 100 compared steps the gradients of Dice and cross-entropy opposed each other in 25.0 % over all weights (median cosine 0.60), in 25.0 % at the last layer, in 25.0 % at the logits. ");
     CHECK_HAS(v.text, "|g_dice| / |g_ce| was 0.25 in the first quarter of them and 0.25 in the last. Weighted as in this job, Dice is 20 % of the update's length: cross-entropy dominates. ");
     CHECK_HAS(v.text, "Suggestion: the gradients oppose each other often");
     json_t *json = verdict_write(&v);

@@ -175,14 +175,18 @@ static void add(char *text, const char *format, ...)
     va_end(args);
 }
 
-static void say_level(const struct gradient_verdict *v, char *text)
+/* The judged level with its numbers, the others by their conflict: the last layer often conflicts while the whole does not. */
+static void say_levels(const struct gradient_verdict *v, char *text)
 {
     static const char *const where[GRAM_LEVELS] = {"at the logits", "at the last layer", "over all weights"};
     const struct verdict_level *at = &v->level[v->judged];
-    add(text, "In %lld compared steps the gradients of Dice and cross-entropy opposed each other in %.1f %% (%s", (long long)v->steps_seen, 100 * at->conflict_rate, where[v->judged]);
+    add(text, "In %lld compared steps the gradients of Dice and cross-entropy opposed each other in %.1f %% %s", (long long)v->steps_seen, 100 * at->conflict_rate, where[v->judged]);
     if (!isnan(at->cos_median))
-        add(text, "; median cosine %.2f", at->cos_median);
-    add(text, "). ");
+        add(text, " (median cosine %.2f)", at->cos_median);
+    for (int k = (int)v->judged - 1; k >= 0; k--)
+        if (v->measured[k])
+            add(text, ", in %.1f %% %s", 100 * v->level[k].conflict_rate, where[k]);
+    add(text, ". ");
     if (!isnan(at->ratio_first) && !isnan(at->ratio_last))
         add(text, "|g_dice| / |g_ce| was %.3g in the first quarter of them and %.3g in the last. ", at->ratio_first, at->ratio_last);
 }
@@ -197,7 +201,7 @@ static void say(const struct gradient_verdict *v, const char *doubt, char *text)
         "nothing clear: compare a constant alpha with pcgrad, with several seeds",
     };
     text[0] = '\0';
-    say_level(v, text);
+    say_levels(v, text);
     if (!isnan(v->alpha_effective))
         add(text, "Weighted as in this job, Dice is %.0f %% of the update's length: %s. ", 100 * v->alpha_effective, dominants[v->dominant]);
     add(text, "Suggestion: %s. Confidence %s: %s.", suggestions[v->suggestion], verdict_confidences[v->confidence], doubt);
