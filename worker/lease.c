@@ -19,6 +19,7 @@ struct lease {
     int64_t away_ms_max;
     pthread_t thread;
     atomic_bool stop, over, *interrupt;
+    atomic_bool hurry; /* ends the beat that is parked, and the sleep after one: there is a new phase to tell, or an end */
     pthread_mutex_t lock; /* over what follows */
     struct lease_progress progress;
     json_t *kernels;        /* not told yet; NULL: nothing to tell */
@@ -90,7 +91,7 @@ static void lose(struct lease *lease, const struct err_note *why)
 }
 
 /* `wait_ms` in whole seconds that surely end before the next beat is due; leases of a test are not parked at all. */
-static enum err beat(struct lease *lease, struct api_client *client, int64_t wait_ms, struct err_note *note)
+static enum err beat(struct lease *lease, struct api_client *client, int64_t wait_ms, const atomic_bool *stop, struct err_note *note)
 {
     char wait[24];
     snprintf(wait, sizeof wait, "%lld", (long long)(wait_ms / 1000));
@@ -98,7 +99,7 @@ static enum err beat(struct lease *lease, struct api_client *client, int64_t wai
     int64_t answer_ms = lease->key.lease_ms / 3; /* a connection that swallows one beat leaves time for another */
     answer_ms = answer_ms < ANSWER_MS_MIN ? ANSWER_MS_MIN : answer_ms > ANSWER_MS_MAX ? ANSWER_MS_MAX : answer_ms;
     struct api_call call = {.op = API_ATTEMPT_HEARTBEAT, .params = {{"job", lease->key.job}, {"n", lease->key.attempt}, {"wait", wait}},
-                            .body = body, .timeout_ms = answer_ms, .stop = &lease->stop};
+                            .body = body, .timeout_ms = answer_ms, .stop = stop};
     struct api_reply reply;
     enum err e = api_call(client, &call, &reply, note);
     if (!e) take_answer(lease, reply.json);
@@ -116,7 +117,15 @@ static bool is_final(enum err e)
 
 static void sleep_until(struct lease *lease, int64_t at_ms)
 {
-    for (int64_t left; !lease->stop && (left = at_ms - clock_mono_ms()) > 0;) clock_sleep_ms(left < 50 ? left : 50);
+    for (int64_t left; !lease->hurry && (left = at_ms - clock_mono_ms()) > 0;) clock_sleep_ms(left < 50 ? left : 50);
+}
+
+/* Clears `hurry` unless it is for good: who sets it from now on has something to tell that the coming beat may not know. */
+static void begin_beat(struct lease *lease)
+{
+    pthread_mutex_lock(&lease->lock);
+    lease->hurry = lease->stop;
+    pthread_mutex_unlock(&lease->lock);
 }
 
 static void *keep_alive(void *user)
@@ -126,8 +135,10 @@ static void *keep_alive(void *user)
     while (!lease->stop) {
         struct err_note note = {0};
         int64_t sent_ms = clock_mono_ms();
-        enum err e = beat(lease, lease->client, lease->key.heartbeat_ms, &note);
+        begin_beat(lease);
+        enum err e = beat(lease, lease->client, lease->key.heartbeat_ms, &lease->hurry, &note);
         if (lease->stop) break;
+        if (e == ERR_CANCELLED) continue; /* for the next one */
         int64_t now_ms = clock_mono_ms();
         if (!e) {
             heard_ms = now_ms;
@@ -164,7 +175,7 @@ struct lease *lease_start(struct api_client *client, const struct lease_key *key
 void lease_beat(struct lease *lease, struct api_client *client)
 {
     struct err_note note;
-    enum err e = beat(lease, client, 0, &note);
+    enum err e = beat(lease, client, 0, &lease->stop, &note);
     if (e) log_debug("lease.beat", "job=%s %s", lease->key.job, note.detail); /* the thread's own beats decide */
 }
 
@@ -176,7 +187,9 @@ void lease_over(struct lease *lease)
 void lease_stop(struct lease *lease)
 {
     if (!lease) return;
-    lease->stop = true;
+    pthread_mutex_lock(&lease->lock);
+    lease->stop = lease->hurry = true;
+    pthread_mutex_unlock(&lease->lock);
     pthread_join(lease->thread, NULL);
     pthread_mutex_destroy(&lease->lock);
     explicit_bzero(lease->key.token, sizeof lease->key.token);
@@ -195,6 +208,7 @@ void lease_kernels(struct lease *lease, const json_t *kernels)
 void lease_progress(struct lease *lease, const struct lease_progress *progress)
 {
     pthread_mutex_lock(&lease->lock);
+    if (strcmp(lease->progress.phase, progress->phase) != 0) lease->hurry = true;
     lease->progress = *progress;
     pthread_mutex_unlock(&lease->lock);
 }
