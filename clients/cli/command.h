@@ -21,7 +21,7 @@ struct flags {
     const char *preset, *format, *sweep;
     int64_t seeds;
     const char *idempotency_key, *state, *project, *tag, *strategy, *series, *from, *to, *generate;
-    int64_t limit, epochs, steps_per_epoch;
+    int64_t limit, epochs, steps_per_epoch, every_epochs;
     double timeout_s;
 };
 struct cli {

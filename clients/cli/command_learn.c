@@ -24,47 +24,71 @@ int command_strategies(struct cli *cli)
 }
 
 /* ---- alpha ---------------------------------------------------------------------------------------------- */
+static json_int_t integer_of(const json_t *job, const char *block, const char *key)
+{
+    return json_integer_value(json_object_get(json_object_get(job, block), key)); /* 0: not there, or no integer: the preview says so */
+}
+
 /* The request from the argument: JSON of an alpha, or a job file, whose epochs are taken, too. New reference, or NULL. */
 static json_t *alpha_request(struct cli *cli, const char *text)
 {
     json_t *alpha = NULL, *job = NULL;
     json_error_t error;
-    json_int_t epochs = cli->flags.epochs, steps = cli->flags.steps_per_epoch;
+    json_int_t epochs = cli->flags.epochs, steps = cli->flags.steps_per_epoch, every = cli->flags.every_epochs;
     if (text[0] == '{' || strchr("0123456789.-", text[0]) || !strpbrk(text, "./"))
         alpha = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (!alpha) job = json_load_file(text, JSON_REJECT_DUPLICATES, &error);
     if (job) {
-        const json_t *training = json_object_get(job, "training"), *e = json_object_get(training, "epochs"), *s = json_object_get(training, "steps_per_epoch");
         alpha = json_incref(json_object_get(json_object_get(job, "loss"), "alpha"));
-        if (json_is_integer(e) && !epochs) epochs = json_integer_value(e);
-        if (json_is_integer(s) && !steps) steps = json_integer_value(s);
+        if (!epochs) epochs = integer_of(job, "training", "epochs");
+        if (!steps) steps = integer_of(job, "training", "steps_per_epoch");
+        if (!every) every = integer_of(job, "validation", "every_epochs");
         if (!alpha) fprintf(stderr, "tandem: %s: its loss has no alpha\n", text);
         json_decref(job);
     } else if (!alpha)
         fprintf(stderr, "tandem: %s: neither an alpha as JSON nor a job file: %s\n", text, error.text);
     if (!alpha) return NULL;
-    return json_pack("{s:o, s:I, s:I}", "alpha", alpha, "epochs", epochs ? epochs : (json_int_t)15, "steps_per_epoch", steps ? steps : (json_int_t)20);
+    return json_pack("{s:o, s:I, s:I, s:I}", "alpha", alpha, "epochs", epochs ? epochs : (json_int_t)15, "steps_per_epoch", steps ? steps : (json_int_t)20, "every_epochs",
+                     every ? every : (json_int_t)1);
 }
 
-static void draw_alpha(const json_t *reply)
+/* One list of the reply as a curve and, when it is short, as numbers; `every`: what an entry counts, epochs or so many steps. */
+static void draw_curve(const char *title, const json_t *alpha, int64_t every)
 {
-    const json_t *alpha = json_object_get(reply, "alpha");
     size_t count = json_array_size(alpha);
     double *values = calloc(count + 1, sizeof *values);
     for (size_t e = 0; values && e < count; e++) values[e] = json_number_value(json_array_get(alpha, e));
     if (!values) return;
-    printf("alpha, the weight of Dice, epoch by epoch (cross-entropy gets 1 - alpha)\n");
+    printf("%s\n", title);
     render_curve(values, count, CURVE_COLUMNS, CURVE_ROWS, stdout);
-    for (size_t e = 0; e < count && count <= TABLE_EPOCHS_MAX; e++) printf("%s%zu: %.4g", e % 8 ? "  " : e ? "\n" : "", e, values[e]);
+    for (size_t e = 0; e < count && count <= TABLE_EPOCHS_MAX; e++) printf("%s%lld: %.4g", e % 8 ? "  " : e ? "\n" : "", (long long)((int64_t)e * every), values[e]);
     if (count <= TABLE_EPOCHS_MAX) printf("\n");
     free(values);
 }
 
+static void draw_alpha(const json_t *reply)
+{
+    const json_t *bounds = json_object_get(reply, "bounds"), *steps = json_object_get(reply, "steps");
+    printf("alpha, the weight of Dice (cross-entropy gets 1 - alpha)\n");
+    if (bounds) {
+        draw_curve("epoch by epoch, if validation never stalls", json_object_get(bounds, "never_stalls"), 1);
+        draw_curve("epoch by epoch, if every validation that may stall does", json_object_get(bounds, "always_stalls"), 1);
+    } else if (steps)
+        draw_curve("step by step", json_object_get(steps, "alpha"), json_integer_value(json_object_get(steps, "every_steps")));
+    else
+        draw_curve("epoch by epoch", json_object_get(reply, "alpha"), 1);
+}
+
 static void print_epochs(const json_t *reply)
 {
-    const json_t *alpha = json_object_get(reply, "alpha");
-    printf("epoch,alpha\n");
-    for (size_t e = 0; e < json_array_size(alpha); e++) printf("%zu,%.15g\n", e, json_number_value(json_array_get(alpha, e)));
+    const json_t *bounds = json_object_get(reply, "bounds"), *alpha = bounds ? json_object_get(bounds, "never_stalls") : json_object_get(reply, "alpha");
+    const json_t *always = json_object_get(bounds, "always_stalls");
+    printf(bounds ? "epoch,never_stalls,always_stalls\n" : "epoch,alpha\n");
+    for (size_t e = 0; e < json_array_size(alpha); e++) {
+        printf("%zu,%.15g", e, json_number_value(json_array_get(alpha, e)));
+        if (bounds) printf(",%.15g", json_number_value(json_array_get(always, e)));
+        printf("\n");
+    }
 }
 
 static void print_json(const json_t *json)

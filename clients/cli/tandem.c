@@ -41,7 +41,8 @@ static const struct setting artifact_rows[] = {
 static const struct setting dataset_rows[] = {ROW(generate, "--generate", SETTING_TEXT, .unit = "JSON", .help = "push a generator in place of files"), {0}};
 static const struct setting alpha_rows[] = {
     ROW(epochs, "--epochs", SETTING_INT, .min = 0, .max = 100000, .unit = "N", .help = "of the job; 15 when nothing says"),
-    ROW(steps_per_epoch, "--steps-per-epoch", SETTING_INT, .min = 0, .max = 1000000, .unit = "N", .help = "of the job; 20 when nothing says"), {0}};
+    ROW(steps_per_epoch, "--steps-per-epoch", SETTING_INT, .min = 0, .max = 1000000, .unit = "N", .help = "of the job; 20 when nothing says"),
+    ROW(every_epochs, "--every-epochs", SETTING_INT, .min = 0, .max = 100000, .unit = "N", .help = "from one validation to the next, for a plateau; 1 when nothing says"), {0}};
 static const struct setting sweep_rows[] = {
     ROW(preset, "--preset", SETTING_TEXT, .unit = "WORD", .help = "FILE is a job: compare it with every loss of the preset (loss_comparison)"),
     ROW(seeds, "--seeds", SETTING_INT, .min = 0, .max = 1000, .unit = "N", .help = "every variant with seeds 1 to N"),

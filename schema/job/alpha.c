@@ -89,5 +89,5 @@ bool alpha_is_constant(const struct alpha *a)
 {
     for (int i = 1; i < a->count; i++)
         if (a->value[i] != a->value[0]) return false;
-    return true;
+    return !a->plateau.on;
 }

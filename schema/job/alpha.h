@@ -3,6 +3,7 @@
 #define SCHEMA_JOB_ALPHA_H
 #include <stdbool.h>
 #include <stdint.h>
+#include "schema/job/plateau.h"
 
 enum alpha_interp { ALPHA_HOLD, ALPHA_LINEAR, ALPHA_COSINE, ALPHA_EXPONENTIAL, ALPHA_SIGMOID, ALPHA_POLY };
 enum alpha_unit { ALPHA_EPOCH, ALPHA_STEP, ALPHA_FRACTION };
@@ -20,13 +21,14 @@ struct alpha {
     bool mirror;                     /* odd periods run backwards */
     double power;                    /* poly */
     double k;                        /* sigmoid */
+    struct plateau plateau;          /* .on: alpha follows the validation; its one point is where it starts */
 };
 
 void alpha_constant(struct alpha *a, double value);
 /* The value at 0-based `epoch` of `epochs`, and 0-based optimizer step `step` of the whole job.
-   Unit epoch: t = epoch; fraction: t = epoch / epochs; step: t = step. */
+   Unit epoch: t = epoch; fraction: t = epoch / epochs; step: t = step. Where alpha follows the validation: its value until it moves. */
 double alpha_at(const struct alpha *a, int64_t epoch, int64_t epochs, int64_t step);
 /* The curve itself at time t in the schedule's own unit. */
 double alpha_at_time(const struct alpha *a, double t);
-bool alpha_is_constant(const struct alpha *a);
+bool alpha_is_constant(const struct alpha *a); /* false where it follows the validation: it may move */
 #endif

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "schema/base/json_fields.h"
+#include "schema/job/plateau_json.h"
 
 static const char *const interps[] = {"hold", "linear", "cosine", "exponential", "sigmoid", "poly", NULL};
 static const char *const units[] = {"epoch", "step", "fraction", NULL};
-static const char *const feedbacks[] = {"plateau", NULL};
 #define POINTS_FORM "[[t, alpha], ...] with t increasing, 1 to 64 points"
 
 const char *alpha_interp_word(enum alpha_interp interp)
@@ -172,19 +172,11 @@ static void read_named(const json_t *json, struct alpha *a, const char *pointer,
     a->unit = ALPHA_FRACTION;
 }
 
-static void read_feedback(const json_t *json, const char *pointer, struct err_list *errors)
+/* What has no curve yet is one point: alpha until the first stall. */
+static void read_feedback(const json_t *json, struct alpha *a, const char *pointer, struct err_list *errors)
 {
-    char at[192];
-    const json_t *word = json_object_get(json, "feedback");
-    const char *text = json_string_value(word);
-    json_pointer_join(at, sizeof at, pointer, "feedback");
-    if (text && !strcmp(text, feedbacks[0])) {
-        json_fields_refuse(errors, ERR_NOT_BUILT, at, word, "points, or a schedule", "alpha that follows the validation is not built yet");
-        return;
-    }
-    struct err_note *note = json_fields_refuse(errors, text ? ERR_WORD_UNKNOWN : ERR_TYPE, at, word, "plateau", "unknown word");
-    const char *nearest = text ? err_nearest(text, feedbacks) : NULL;
-    if (nearest) err_print(note->nearest, sizeof note->nearest, "%s", nearest);
+    plateau_read(json, &a->plateau, pointer, errors);
+    a->value[0] = a->plateau.from;
 }
 
 static void read_keyframes(const json_t *json, struct alpha *a, const char *pointer, struct err_list *errors)
@@ -211,11 +203,11 @@ void alpha_read(const json_t *json, int64_t epochs, int64_t steps_per_epoch, str
         return;
     }
     if (!json_is_object(json)) {
-        json_fields_refuse(errors, ERR_ALPHA_TYPE, pointer, json, "a number from 0 to 1, or an object with points or schedule", "not an alpha");
+        json_fields_refuse(errors, ERR_ALPHA_TYPE, pointer, json, "a number from 0 to 1, or an object with points, schedule or feedback", "not an alpha");
         return;
     }
     if (json_object_get(json, "feedback"))
-        read_feedback(json, pointer, errors);
+        read_feedback(json, &read, pointer, errors);
     else if (json_object_get(json, "schedule"))
         read_named(json, &read, pointer, errors);
     else
@@ -230,5 +222,5 @@ void alpha_read(const json_t *json, int64_t epochs, int64_t steps_per_epoch, str
 
 enum err alpha_print(const struct alpha *a, struct buf *to)
 {
-    return json_fields_print(keyframe_fields, a, to);
+    return a->plateau.on ? plateau_print(&a->plateau, to) : json_fields_print(keyframe_fields, a, to);
 }

@@ -5,6 +5,7 @@
 
 #include "schema/base/json_text.h"
 #include "schema/job/job_memory.h"
+#include "schema/job/plateau_check.h"
 
 static const int64_t memory_bytes_max = (int64_t)1 << 40; /* no machine that this is meant for has a tebibyte */
 
@@ -130,6 +131,7 @@ void job_check(const struct job_spec *spec, struct err_list *errors)
     check_groups(spec, errors);
     check_times(spec, errors);
     check_memory(spec, errors);
+    plateau_check(spec, errors);
     if (spec->dataset.source == DATASET_GENERATE) job_spec_check_classes(spec, spec->dataset.generate.classes, errors);
 }
 
@@ -228,6 +230,9 @@ void job_warn(const struct job_spec *spec, struct err_list *warnings)
         warn_method(spec, warnings);
         return;
     }
-    if (spec->loss.strategy == LOSS_SCHEDULED) warn_alpha_end(spec, warnings);
+    if (spec->loss.alpha.plateau.on)
+        plateau_warn(spec, warnings);
+    else if (spec->loss.strategy == LOSS_SCHEDULED)
+        warn_alpha_end(spec, warnings);
     warn_weights(spec, warnings);
 }

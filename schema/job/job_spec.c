@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "schema/job/loss_check.h"
+#include "schema/job/plateau_check.h"
 
 void job_spec_default(struct job_spec *spec)
 {
@@ -92,5 +93,6 @@ void job_spec_check_classes(const struct job_spec *spec, int classes, struct err
     }
     check_ignore(spec, classes, errors);
     check_monitor(spec, classes, errors);
+    plateau_check_classes(spec, classes, errors);
     loss_check_classes(&spec->loss, classes, errors);
 }

@@ -185,7 +185,7 @@ static void read_constant(const json_t *json, struct loss_spec *loss, int64_t ep
 
 static void read_scheduled(const json_t *json, struct loss_spec *loss, int64_t epochs, int64_t steps, const char *pointer, struct err_list *errors)
 {
-    static const char form[] = "{\"points\": [[t, alpha], ...]} or {\"schedule\": \"linear\", \"start\": 1, \"end\": 0}";
+    static const char form[] = "{\"points\": [[t, alpha], ...]} or {\"schedule\": \"linear\", \"start\": 1, \"end\": 0} or {\"feedback\": \"plateau\", \"from\": 1, \"to\": 0.3, \"delta\": -0.1}";
     char at[192];
     const json_t *alpha = json_object_get(json, "alpha");
     json_pointer_join(at, sizeof at, pointer, "alpha");

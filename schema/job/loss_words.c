@@ -1,4 +1,4 @@
-/* loss_words: a job's loss said back in words: the resolved block with its formulas, the list of strategies, the preview of alpha. */
+/* loss_words: a job's loss said back in words: the resolved block with its formulas, the list of strategies. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +36,9 @@ static enum err add_formulas(struct buf *to, const struct loss_spec *loss)
         {"symbols", "I = sum p y, Y = sum y over the pixels of a group that are not ignored; nr = smooth_nr, dr = smooth_dr"},
         {"ce", ce},
         {separate || method ? "update" : "total", separate || method ? update : total},
+        {loss->alpha.plateau.on ? "alpha" : NULL,
+         "from; after `patience` validations in a row that did not pass the monitor's best by more than `threshold`: alpha + delta, never past `to`; the `cooldown` validations "
+         "after that count for the best alone"},
         {method ? "weights" : NULL, row->formula},
         {method ? "weights_sum" : NULL, row->sum},
         {loss->strategy == LOSS_GRADIENT ? "weights_symbols" : NULL,
@@ -82,14 +85,30 @@ static enum err add_equivalents(struct buf *to, const struct loss_spec *loss)
     return e ? e : buf_text(to, "]");
 }
 
-static enum err add_alpha_by_epoch(struct buf *to, const struct job_spec *spec)
+static enum err add_numbers(struct buf *to, const char *key, const double *values, int64_t count)
 {
-    enum err e = json_text_add_key(to, "alpha_by_epoch");
-    for (int64_t i = 0; i < spec->training.epochs && i < RESOLVED_EPOCHS_MAX && !e; i++) {
-        e = buf_text(to, i ? "," : "[");
-        if (!e) e = json_text_add_real(to, alpha_at(&spec->loss.alpha, i, spec->training.epochs, i * spec->training.steps_per_epoch));
+    enum err e = json_text_add_key(to, key);
+    if (!e) e = buf_text(to, "[");
+    for (int64_t i = 0; i < count && !e; i++) {
+        if (i) e = buf_text(to, ",");
+        if (!e) e = json_text_add_real(to, values[i]);
     }
     return e ? e : buf_text(to, "]");
+}
+
+static enum err add_alpha_by_epoch(struct buf *to, const struct job_spec *spec)
+{
+    double values[RESOLVED_EPOCHS_MAX], never[RESOLVED_EPOCHS_MAX];
+    const struct alpha *a = &spec->loss.alpha;
+    int64_t epochs = spec->training.epochs, count = epochs < RESOLVED_EPOCHS_MAX ? epochs : RESOLVED_EPOCHS_MAX;
+    for (int64_t i = 0; i < count; i++) values[i] = never[i] = alpha_at(a, i, epochs, i * spec->training.steps_per_epoch);
+    if (!a->plateau.on) return add_numbers(to, "alpha_by_epoch", values, count);
+    plateau_always(&a->plateau, count, spec->validation.every_epochs, values);
+    enum err e = json_text_add_key(to, "alpha_bounds");
+    if (!e) e = buf_text(to, "{");
+    if (!e) e = add_numbers(to, "never_stalls", never, count);
+    if (!e) e = add_numbers(to, "always_stalls", values, count);
+    return e ? e : buf_text(to, "}");
 }
 
 enum err loss_resolved_print(const struct job_spec *spec, struct buf *to)
@@ -114,38 +133,6 @@ json_t *loss_resolved_write(const struct job_spec *spec)
     return json_text_take(loss_resolved_print(spec, &text), &text);
 }
 
-/* ---- preview ----------------------------------------------------------------------------------------------- */
-static json_t *keyframes(const struct alpha *a)
-{
-    struct buf text;
-    buf_init(&text, JOB_TEXT_BYTES_MAX);
-    return json_text_take(alpha_print(a, &text), &text);
-}
-
-enum err alpha_preview(const json_t *request, json_t **reply, struct err_list *errors)
-{
-    struct ask {
-        int epochs, steps_per_epoch;
-    } ask = {15, 20};
-    static const struct field rows[] = {
-        {.name = "alpha", .type = FIELD_OTHER, .required = true, .allowed = "a number, points or a schedule"},
-        {.name = "epochs", .type = FIELD_INT, FIELD_AT(struct ask, epochs), .min = 1, .max = 100000},
-        {.name = "steps_per_epoch", .type = FIELD_INT, FIELD_AT(struct ask, steps_per_epoch), .min = 1, .max = 1000000},
-        {0}};
-    size_t before = errors->count + errors->dropped;
-    struct alpha a;
-    const json_t *alpha = json_object_get(request, "alpha");
-    *reply = NULL;
-    json_fields_read(request, rows, &ask, "", errors);
-    if (alpha) alpha_read(alpha, ask.epochs, ask.steps_per_epoch, &a, "/alpha", errors);
-    if (errors->count + errors->dropped > before) return ERR_SPEC;
-    json_t *values = json_array();
-    for (int64_t e = 0; e < ask.epochs; e++) json_array_append_new(values, json_real(alpha_at(&a, e, ask.epochs, e * ask.steps_per_epoch)));
-    *reply = json_pack("{s:i, s:o, s:o}", "epochs", ask.epochs, "alpha", values, "keyframes", keyframes(&a));
-    assert(*reply);
-    return OK;
-}
-
 /* ---- strategies ---------------------------------------------------------------------------------------------- */
 static const struct strategy_row {
     enum loss_strategy strategy;
@@ -158,8 +145,8 @@ static const struct strategy_row {
      {{"alpha", "0.5", "a number from 0 to 1: the weight of Dice"}, {"lambda_dice", "null", "a number of at least 0, in place of alpha"},
       {"lambda_ce", "null", "a number of at least 0, in place of alpha"}},
      "{\"strategy\": \"constant\", \"alpha\": 0.8}"},
-    {LOSS_SCHEDULED, true, "both losses in one sum, weights that move along keyframes", "alpha(t) Dice + (1 - alpha(t)) CE",
-     {{"alpha", "null", "{\"points\": [[t, alpha], ...], \"interp\", \"unit\", \"repeat\", \"mirror\", \"power\", \"k\"}, or {\"schedule\", \"start\", \"end\", \"over\", \"unit\"}"}},
+    {LOSS_SCHEDULED, true, "both losses in one sum, weights that move along keyframes, or when validation stalls", "alpha(t) Dice + (1 - alpha(t)) CE",
+     {{"alpha", "null", "{\"points\": [[t, alpha], ...], \"interp\", \"unit\", \"repeat\", \"mirror\", \"power\", \"k\"}, or {\"schedule\", \"start\", \"end\", \"over\", \"unit\"}, or {\"feedback\": \"plateau\", \"from\", \"to\", \"delta\", \"monitor\", \"mode\", \"patience\", \"threshold\", \"cooldown\"}"}},
      "{\"strategy\": \"scheduled\", \"alpha\": {\"schedule\": \"linear\", \"start\": 1, \"end\": 0}}"},
     {LOSS_SEPARATE_OPTIMIZERS, true, "each loss steps the same weights with an optimizer of its own",
      "simultaneous: both gradients at one point, then both steps; alternating: step Dice, fresh forward, step CE; alternating_batches: turns by batch",

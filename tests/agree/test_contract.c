@@ -14,6 +14,7 @@
 #include "schema/job/method_json.h"
 #include "schema/job/metric.h"
 #include "schema/job/model_json.h"
+#include "schema/job/plateau_json.h"
 #include "tests/agree/contract.h"
 #include "tests/agree/json_schema.h"
 #include "tests/check.h"
@@ -286,6 +287,7 @@ void test_openapi_holds_the_keys_and_bounds_of_the_readers(void)
     check_table(openapi, "diagnostics", json_object_get(loss, "diagnostics"), diagnostics_fields);
     check_params(json_object_get(json_object_get(loss, "params"), "properties"));
     check_table(openapi, "Optimizer", contract_schema(openapi, "Optimizer"), optimizer_fields);
+    check_table(openapi, "Plateau", contract_schema(openapi, "Plateau"), plateau_fields);
     check_table(openapi, "Model", contract_schema(openapi, "Model"), model_fields);
     json_decref(openapi);
 }

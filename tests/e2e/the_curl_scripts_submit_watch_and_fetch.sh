@@ -18,6 +18,11 @@ write_job job.json 3 1
 sed 's/"dataset": {[^}]*}}/"dataset": "drawn"/' job.json >drawn.json
 "$curl/dry_run.sh" drawn.json | grep -q '"memory_bytes":[1-9]' || fail "dry_run.sh predicts no memory"
 "$curl/alpha.sh" '{"schedule": "linear", "start": 1, "end": 0}' 4 | grep -q '"alpha":\[1.0,0.75' || fail "alpha.sh"
+plateau='{"feedback": "plateau", "from": 1, "to": 0.5, "delta": -0.25, "patience": 1, "cooldown": 0}'
+"$curl/alpha.sh" "$plateau" 4 | grep -q '"always_stalls":\[1.0,1.0,0.75,0.5\]' || fail "alpha.sh of a plateau"
+"$curl/alpha.sh" "$plateau" 4 20 2 | grep -q '"always_stalls":\[1.0,1.0,1.0,1.0\]' || fail "alpha.sh of a plateau that is validated every second epoch"
+"$curl/alpha.sh" '{"points": [[0, 0], [2, 1]], "unit": "step", "repeat": 2, "mirror": true}' 2 3 | grep -q '"steps":{"every_steps":1,"alpha":\[0.0,0.5,1.0,0.5,0.0,0.5\]}' || fail "alpha.sh by step"
+"$curl/alpha.sh" '{"points": [[0, 1], [0.5, 0]], "unit": "fraction", "repeat": 0.5}' 4 | grep -q '"alpha":\[1.0,0.5,1.0,0.5\]' || fail "alpha.sh of a cycle"
 id=$(KEY=one "$curl/submit.sh" drawn.json)
 [ "$(KEY=one "$curl/submit.sh" drawn.json)" = "$id" ] || fail "the same key gave another job"
 "$curl/watch.sh" "$id" >watch.log || fail "watch.sh ended with $?"

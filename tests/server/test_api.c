@@ -21,6 +21,18 @@ static void look_around(struct client *c)
     CHECK_INT(json_array_size(json_object_get(curve, "alpha")), 4);
     CHECK_NEAR(json_number_value(json_array_get(json_object_get(curve, "alpha"), 0)), 1.0, 0);
     json_decref(curve);
+    curve = call_json(c, 200, "POST", "/v1/alpha:preview", "{\"alpha\": {\"points\": [[0, 0], [2, 1]], \"unit\": \"step\", \"repeat\": 2, \"mirror\": true}, \"epochs\": 300, \"steps_per_epoch\": 10}");
+    json_t *steps = json_object_get(curve, "steps");
+    CHECK(json_integer_value(json_object_get(steps, "every_steps")) == 3 && json_array_size(json_object_get(steps, "alpha")) == 1000);
+    CHECK_NEAR(json_number_value(json_array_get(json_object_get(steps, "alpha"), 1)), 0.5, 0);
+    json_decref(curve);
+    curve = call_json(c, 200, "POST", "/v1/alpha:preview", "{\"alpha\": {\"feedback\": \"plateau\", \"from\": 1, \"to\": 0.3, \"delta\": -0.4, \"patience\": 1}, \"epochs\": 7}");
+    json_t *want = json_loads("{\"epochs\": 7, \"bounds\": {\"never_stalls\": [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], \"always_stalls\": [1.0, 1.0, 0.6, 0.6, 0.6, 0.3, 0.3]},"
+                              "\"plateau\": {\"feedback\": \"plateau\", \"monitor\": \"val/dice\", \"mode\": \"max\", \"patience\": 1, \"threshold\": 0.002, \"cooldown\": 2,"
+                              "\"from\": 1.0, \"to\": 0.3, \"delta\": -0.4}}", 0, NULL);
+    CHECK(want && json_equal(curve, want));
+    json_decref(want);
+    json_decref(curve);
 }
 
 static void put_datasets(struct client *c)

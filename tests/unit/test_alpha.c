@@ -110,7 +110,7 @@ void test_alpha_refuses_each_mistake_in_its_own_words(void)
             "the last point is never reached: the job ends at epoch 15");
     refused("{\"schedule\": \"linear\", \"start\": 1, \"end\": 0, \"unit\": \"step\"}", "key_missing", "/loss/alpha/over",
             "a schedule in the unit step says over how many");
-    refused("{\"feedback\": \"plateau\", \"patience\": 5}", "not_built_yet", "/loss/alpha/feedback", "alpha that follows the validation is not built yet");
+    refused("{\"feedback\": 1}", "type", "/loss/alpha/feedback", "not a word");
     refused("{\"feedback\": \"platau\"}", "word_unknown", "/loss/alpha/feedback", "unknown word");
     CHECK_TEXT(errors.notes[0].nearest, "plateau");
 }

@@ -306,9 +306,30 @@ void test_cli_draws_alpha_without_a_server(void)
     write_file("job.json", "{\"loss\": {\"strategy\": \"scheduled\", \"alpha\": {\"points\": [[0, 0], [3, 1]]}}, \"training\": {\"epochs\": 4}}");
     CHECK_INT(TANDEM(NULL, "alpha", "job.json", "-o", "csv"), 0);
     CHECK_HAS(output, "3,1\n");
+    CHECK_INT(TANDEM(NULL, "alpha", "{\"points\": [[0, 0], [4, 1]], \"unit\": \"step\", \"repeat\": 4, \"mirror\": true}", "--epochs", "2", "--steps-per-epoch", "6"), 0);
+    CHECK_HAS(output, "step by step\n");
+    CHECK_HAS(output, "0: 0  1: 0.25  2: 0.5  3: 0.75  4: 1  5: 0.75  6: 0.5  7: 0.25\n8: 0  9: 0.25  10: 0.5  11: 0.75\n");
     CHECK_INT(TANDEM(NULL, "alpha", "{\"points\": [[0, 2]]}"), 1);
     CHECK_HAS(complaint, "/alpha/points/0/1: alpha is the weight of Dice; found 2; allowed a number from 0 to 1");
     CHECK_INT(TANDEM(NULL, "alpha", "absent.json"), 2);
+}
+
+void test_cli_draws_both_bounds_of_a_plateau(void)
+{
+#define PLATEAU "{\"feedback\": \"plateau\", \"from\": 1, \"to\": 0.3, \"delta\": -0.4, \"patience\": 1, \"cooldown\": 0}"
+    CHECK_INT(TANDEM(NULL, "alpha", PLATEAU, "--epochs", "5", "-o", "csv"), 0);
+    CHECK_TEXT(output, "epoch,never_stalls,always_stalls\n0,1,1\n1,1,1\n2,1,0.6\n3,1,0.3\n4,1,0.3\n");
+    CHECK_INT(TANDEM(NULL, "alpha", PLATEAU, "--epochs", "5", "--every-epochs", "2", "-o", "csv"), 0);
+    CHECK_HAS(output, "3,1,1\n4,1,0.6\n");
+    CHECK_INT(TANDEM(NULL, "alpha", PLATEAU, "--epochs", "5"), 0);
+    CHECK_HAS(output, "if validation never stalls\n");
+    CHECK_HAS(output, "if every validation that may stall does\n");
+    CHECK_HAS(output, "0: 1  1: 1  2: 0.6  3: 0.3  4: 0.3\n");
+    write_file("job.json", "{\"loss\": {\"strategy\": \"scheduled\", \"alpha\": " PLATEAU "}, \"training\": {\"epochs\": 5}, \"validation\": {\"every_epochs\": 2}}");
+    CHECK_INT(TANDEM(NULL, "alpha", "job.json", "-o", "csv"), 0);
+    CHECK_HAS(output, "3,1,1\n4,1,0.6\n");
+    CHECK_INT(TANDEM(NULL, "alpha", "{\"feedback\": \"plateau\", \"from\": 1, \"to\": 0.3, \"delta\": 0.1}"), 1);
+    CHECK_HAS(complaint, "/alpha/delta: a stall would move alpha away from to; found 0.1; allowed a number from -1 to below 0");
 }
 
 static void edited(const char *before, const char *setting, const char *want)

@@ -140,6 +140,14 @@ void test_job_spec_remarks_on_what_is_allowed_but_odd(void)
     remarks("{\"strategy\": \"scheduled\", \"alpha\": {\"points\": [[0, 1], [14, 0]]}}", "");
     remarks("{\"strategy\": \"scheduled\", \"alpha\": {\"points\": [[0, 0.3]]}}", "equivalent");
     remarks("{\"strategy\": \"scheduled\", \"alpha\": {\"points\": [[0, 1], [4, 0]], \"repeat\": 4}}", "");
+#define PLATEAU(rest) "{\"strategy\": \"scheduled\", \"alpha\": {\"feedback\": \"plateau\", \"from\": 1, \"to\": 0.3, \"delta\": -0.35" rest "}}"
+    remarks(PLATEAU(""), "");
+    remarks(PLATEAU(", \"patience\": 13"), "alpha_end");
+    CHECK_TEXT(warnings.notes[0].detail, "even if every validation stalls, the last epoch trains with alpha 0.65, not 0.3");
+    remarks(PLATEAU(", \"patience\": 14"), "plateau_unreachable");
+    CHECK_TEXT(warnings.notes[0].detail, "alpha can never move: the first stall takes 15 validations, one to set the best and 14 that do not improve on it; before the last epoch begins there are 14");
+    remarks(PLATEAU(", \"mode\": \"min\""), "monitor_mode");
+    CHECK_TEXT(warnings.notes[0].detail, "val/dice is better when it is large: alpha would move while it improves");
     remarks("{\"strategy\": \"separate_optimizers\", \"optimizers\": {}}", "adam_ignores_scale cost");
     remarks("{\"strategy\": \"separate_optimizers\", \"optimizers\": {\"mode\": \"alternating_batches\", \"dice\": {\"type\": \"sgd\"}}}", "");
     remarks("{\"strategy\": \"separate_optimizers\", \"optimizers\": {\"dice\": {\"type\": \"sgd\", \"lr\": 0.1}, \"ce\": {\"type\": \"sgd\"}}}", "equivalent cost");
@@ -292,8 +300,8 @@ void test_job_spec_previews_alpha_epoch_by_epoch(void)
     CHECK_INT(alpha_preview(ask, &reply, &errors), ERR_SPEC);
     char *got = vector_notes(&errors);
     CHECK_TEXT(got, "range /epochs: out of range; found 0; allowed an integer from 1 to 100000\n"
-                    "key_unknown /alfa: unknown key; found alfa; allowed one of: alpha, epochs, steps_per_epoch; nearest alpha\n"
-                    "key_missing /alpha: is needed; allowed a number, points or a schedule\n");
+                    "key_unknown /alfa: unknown key; found alfa; allowed one of: alpha, epochs, steps_per_epoch, every_epochs; nearest alpha\n"
+                    "key_missing /alpha: is needed; allowed a number, points, a schedule or a plateau\n");
     free(got);
     json_decref(ask);
 }

@@ -21,7 +21,7 @@ void test_strategy_scheduled_mixes_by_alpha_of_the_epoch(void)
     loss.strategy = LOSS_SCHEDULED;
     loss.alpha = (struct alpha){.count = 2, .at = {0, 1}, .value = {1, 0}, .interp = ALPHA_LINEAR, .unit = ALPHA_FRACTION};
     struct step_plan plan;
-    strategy_plan(&loss, 3, 10, 77, &plan);
+    strategy_plan(&loss, 3, 10, 77, NULL, &plan);
     CHECK_INT(plan.count, 1);
     CHECK(plan.has_alpha && plan.weighted && plan.actions[0].forward);
     CHECK_NEAR(plan.alpha, 0.7, 1e-15);
@@ -40,7 +40,7 @@ void test_strategy_constant_takes_lambdas_as_they_are(void)
     loss.by_lambda = true;
     loss.lambda_dice = 1, loss.lambda_ce = 3;
     struct step_plan plan;
-    strategy_plan(&loss, 0, 10, 0, &plan);
+    strategy_plan(&loss, 0, 10, 0, NULL, &plan);
     CHECK(!plan.has_alpha && plan.actions[0].dice_weight == 1 && plan.actions[0].ce_weight == 3);
 }
 
@@ -48,7 +48,7 @@ void test_strategy_simultaneous_takes_both_gradients_of_one_forward(void)
 {
     struct loss_spec loss = separate(LOSS_SIMULTANEOUS, LOSS_DICE_FIRST);
     struct step_plan plan;
-    strategy_plan(&loss, 0, 10, 0, &plan);
+    strategy_plan(&loss, 0, 10, 0, NULL, &plan);
     CHECK_INT(plan.count, 2);
     CHECK(plan.actions[0].forward && !plan.actions[1].forward && !plan.has_alpha && !plan.weighted);
     CHECK_INT(plan.actions[0].optimizer, OPTIMIZER_DICE);
@@ -63,7 +63,7 @@ void test_strategy_alternating_looks_again_before_the_second_step(void)
 {
     struct loss_spec loss = separate(LOSS_ALTERNATING, LOSS_CE_FIRST);
     struct step_plan plan;
-    strategy_plan(&loss, 0, 10, 0, &plan);
+    strategy_plan(&loss, 0, 10, 0, NULL, &plan);
     CHECK_INT(plan.count, 2);
     CHECK(plan.actions[0].forward && plan.actions[1].forward);
     CHECK_INT(plan.actions[0].optimizer, OPTIMIZER_CE);
@@ -80,7 +80,7 @@ void test_strategy_alternating_batches_counts_steps_of_the_whole_job(void)
         struct loss_spec loss = separate(LOSS_ALTERNATING_BATCHES, (enum loss_order)order);
         for (int64_t step = 0; step < 10; step++) {
             struct step_plan plan;
-            strategy_plan(&loss, step / 4, 10, step, &plan);
+            strategy_plan(&loss, step / 4, 10, step, NULL, &plan);
             CHECK_INT(plan.count, 1);
             CHECK_INT(plan.actions[0].optimizer, want[order][step] == 'd' ? OPTIMIZER_DICE : OPTIMIZER_CE);
         }

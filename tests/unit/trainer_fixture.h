@@ -165,7 +165,7 @@ static void check_same_points(const struct run *want, const struct run *parts[],
     }
 }
 
-static void shorten(struct run *r)
+static inline void shorten(struct run *r)
 {
     r->spec.training.epochs = 2;
     r->spec.training.steps_per_epoch = 4;

@@ -13,8 +13,8 @@ enum checkpoint_best {
     CHECKPOINT_BEST_OTHER, /* they are in best_weights */
 };
 
-/* Arrays have `parameters` floats, in the network's canonical order. Sampling, schedules and strategies are functions of
-   (epoch, step), so those counters are their whole state. */
+/* Arrays have `parameters` floats, in the network's canonical order. Sampling and schedules are functions of (epoch, step), so those
+   counters are their whole state; strategies that learn and an alpha that follows the validation are in the carry. */
 struct checkpoint {
     char spec_hash[SHA256_HEX];            /* of the resolved spec: job_spec_hash */
     char made_by[CHECKPOINT_MADE_BY_MAX];  /* program version, backend, instruction set: another one may round otherwise */

@@ -9,14 +9,20 @@
 
 struct moment {
     int64_t epoch, epochs, step;
+    const struct plateau_state *plateau;
 };
+
+static double alpha_of(const struct alpha *a, struct moment now)
+{
+    return a->plateau.on ? plateau_alpha(&a->plateau, now.plateau) : alpha_at(a, now.epoch, now.epochs, now.step);
+}
 
 static void plan_mix(const struct loss_spec *loss, struct moment now, struct step_plan *plan)
 {
     plan->count = 1;
     plan->weighted = true;
     plan->has_alpha = !loss->by_lambda;
-    plan->alpha = plan->has_alpha ? alpha_at(&loss->alpha, now.epoch, now.epochs, now.step) : 0;
+    plan->alpha = plan->has_alpha ? alpha_of(&loss->alpha, now) : 0;
     plan->actions[0].forward = true;
     plan->actions[0].optimizer = OPTIMIZER_BOTH;
     loss_spec_weights(loss, plan->alpha, &plan->actions[0].dice_weight, &plan->actions[0].ce_weight);
@@ -93,10 +99,10 @@ static const struct strategy *strategy_of(const struct loss_spec *loss)
     return NULL;
 }
 
-void strategy_plan(const struct loss_spec *loss, int64_t epoch, int64_t epochs, int64_t step, struct step_plan *plan)
+void strategy_plan(const struct loss_spec *loss, int64_t epoch, int64_t epochs, int64_t step, const struct plateau_state *plateau, struct step_plan *plan)
 {
     memset(plan, 0, sizeof *plan);
-    strategy_of(loss)->plan(loss, (struct moment){epoch, epochs, step}, plan);
+    strategy_of(loss)->plan(loss, (struct moment){epoch, epochs, step, plateau}, plan);
 }
 
 int strategy_optimizers(const struct loss_spec *loss)

@@ -29,8 +29,9 @@ struct step_plan {
      simultaneous          forward, both gradients at the same weights, both steps (Dice's first, or as `order` says)
      alternating           forward, gradient of one, its step; fresh forward on the same batch, gradient of the other, its step
      alternating_batches   one forward, gradient and step a batch: dice_steps batches for Dice, then ce_steps for CE (or as `order` says)
-     adaptive, gradient    forward, weights from the losses or from both gradients, gradient of the mix, step; alpha in the warm-up */
-void strategy_plan(const struct loss_spec *loss, int64_t epoch, int64_t epochs, int64_t step, struct step_plan *plan);
+     adaptive, gradient    forward, weights from the losses or from both gradients, gradient of the mix, step; alpha in the warm-up
+   `plateau`: where the run stands, for an alpha that follows the validation; not looked at otherwise (NULL is fine). */
+void strategy_plan(const struct loss_spec *loss, int64_t epoch, int64_t epochs, int64_t step, const struct plateau_state *plateau, struct step_plan *plan);
 int strategy_optimizers(const struct loss_spec *loss); /* 1 or 2 */
 int strategy_gradients(const struct loss_spec *loss);  /* gradients held at once: 2 where both are compared */
 /* The optimizer `k` of that job: `both` unless the loss brings its own two. */

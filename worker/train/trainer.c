@@ -5,7 +5,7 @@
  *     epoch + 1 <-- checkpoint <-- new best? <-- validate (every_epochs, and last) <--+
  *
  * The state is (epoch, step_in_epoch) and what a checkpoint holds; a run that stops anywhere and goes on from its last
- * checkpoint repeats the steps since then, bit for bit, because sampling and schedules are functions of those counters. */
+ * checkpoint repeats the steps since then, bit for bit, because sampling and schedules are functions of those counters, and what follows the validation is in it. */
 #include "worker/train/trainer.h"
 #include <assert.h>
 #include <math.h>
@@ -86,7 +86,8 @@ static enum err check(const struct trainer *t, struct err_note *note)
         }
         return e;
     }
-    return sampler_check(&t->sampler, note);
+    enum err e = trainer_check_follow(t, note);
+    return e ? e : sampler_check(&t->sampler, note);
 }
 
 static enum err make_optimizers(struct trainer *t, struct err_note *note)
@@ -211,7 +212,7 @@ static void sum_up(const struct trainer *t, double *row)
 {
     struct step_plan plan;
     const struct epoch_sums *s = &t->sums;
-    strategy_plan(&t->spec->loss, t->epoch, t->spec->training.epochs, t->step - 1, &plan);
+    strategy_plan(&t->spec->loss, t->epoch, t->spec->training.epochs, t->step - 1, &t->plateau, &plan);
     for (int i = 0; i < t->columns; i++)
         row[i] = NAN;
     row[EPOCH_TOTAL] = plan.weighted && s->counted > 0 ? s->total / s->counted : NAN;
@@ -273,6 +274,7 @@ static enum err end_epoch(struct trainer *t, struct err_note *note)
         e = judge(t, row[t->monitor], &new_best, note);
         if (e)
             return e;
+        trainer_follow(t, row);
     }
     t->history_rows++;
     trainer_tell_epoch(t, row);

@@ -70,6 +70,7 @@ struct trainer {
     bool best_is_now; /* the best weights are the network's */
     double best_score;
     int64_t best_epoch;
+    struct plateau_state plateau; /* where alpha follows the validation */
 
     /* one batch */
     struct loss_options loss;
@@ -103,6 +104,7 @@ struct trainer {
     char names[COLUMNS_MAX][SERIES_NAME_MAX_BYTES];
     const char *name_of[COLUMNS_MAX];
     int columns, monitor;
+    int plateau_column; /* of the score that alpha follows; -1: none of that name */
     double *history;
     int64_t history_rows;
 
@@ -156,6 +158,10 @@ enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct 
 enum err trainer_show_weights(struct trainer *t, const float *weights, struct err_note *note) MUST_USE;
 void trainer_name_columns(struct trainer *t);
 bool trainer_scores(const struct trainer *t, enum validation_score which); /* at every validation */
+/* trainer_follow.c: alpha that follows the validation (plateau.h). ERR_SPEC: a monitor that this data set does not have, or nothing to
+   validate on. */
+enum err trainer_check_follow(const struct trainer *t, struct err_note *note) MUST_USE;
+void trainer_follow(struct trainer *t, const double *row); /* the scores of a validation, a row of the history */
 /* trainer_state.c */
 enum err trainer_save(struct trainer *t, bool new_best, struct err_note *note) MUST_USE;
 enum err trainer_restore(struct trainer *t, const char *path, struct err_note *note) MUST_USE;

@@ -13,6 +13,7 @@ struct carry_head {
     uint32_t columns, rows;
     struct epoch_sums sums;
     struct adapt adapt;
+    struct plateau_state plateau;
 };
 
 /* ---- arrays to canonical order ----------------------------------------------------------------------- */
@@ -34,7 +35,7 @@ static int gather(struct trainer *t, struct checkpoint *c)
         for (int m = 0; m < c->optimizer[k].moments; m++)
             all &= (c->optimizer[k].moment[m] = canonical_of(t, o->moments[m])) != NULL;
     }
-    struct carry_head head = {.columns = (uint32_t)t->columns, .rows = (uint32_t)t->history_rows, .sums = t->sums, .adapt = t->adapt};
+    struct carry_head head = {.columns = (uint32_t)t->columns, .rows = (uint32_t)t->history_rows, .sums = t->sums, .adapt = t->adapt, .plateau = t->plateau};
     size_t table = (size_t)(t->history_rows * t->columns) * sizeof(double);
     size_t looks = t->diagnosis ? diagnose_bytes(&t->diagnosis->book) : 0;
     c->carry_bytes = sizeof head + table + looks;
@@ -130,6 +131,7 @@ static enum err restore_carry(struct trainer *t, const struct checkpoint *c, con
         return err_set(note, ERR_CORRUPT, path, "%s holds another diagnosis than this job has", path);
     t->sums = head.sums;
     t->adapt = head.adapt;
+    t->plateau = head.plateau;
     t->history_rows = head.rows;
     memcpy(t->history, c->carry + sizeof head, (size_t)head.rows * head.columns * sizeof(double));
     return OK;

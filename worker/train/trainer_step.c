@@ -156,7 +156,7 @@ static void add_to_epoch(struct trainer *t, const struct step_plan *plan, struct
 enum err trainer_step(struct trainer *t, struct step_report *report, struct err_note *note)
 {
     struct step_plan plan;
-    strategy_plan(&t->spec->loss, t->epoch, t->spec->training.epochs, t->step, &plan);
+    strategy_plan(&t->spec->loss, t->epoch, t->spec->training.epochs, t->step, &t->plateau, &plan);
     note_schedule(t, &plan, report);
     t->sums.alpha += plan.alpha;
     profile_phase(network_profile(t->net), PROFILE_READ);

@@ -40,6 +40,8 @@ static void name_column(struct trainer *t, const char *name, int of_class, bool 
     t->name_of[t->columns] = to;
     if (monitored && !strcmp(to, t->spec->validation.monitor))
         t->monitor = t->columns;
+    if (!strcmp(to, t->spec->loss.alpha.plateau.monitor))
+        t->plateau_column = t->columns;
     t->columns++;
 }
 
@@ -47,7 +49,7 @@ void trainer_name_columns(struct trainer *t)
 {
     int classes = (int)t->c.set->num_classes;
     t->columns = 0;
-    t->monitor = -1;
+    t->monitor = t->plateau_column = -1;
     for (int i = 0; i < EPOCH_FIXED; i++) {
         bool val = i >= VAL_FIRST && i < VAL_FIRST + VAL_KINDS;
         const char *name = val ? kinds[i - VAL_FIRST].name : i == EPOCH_LR && t->optimizers > 1 ? "epoch/lr/dice" : fixed_names[i];
