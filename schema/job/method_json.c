@@ -142,7 +142,7 @@ static enum loss_method read_word(const json_t *json, enum loss_strategy strateg
                            strategy == LOSS_GRADIENT ? "a method of strategy adaptive" : "a method of strategy gradient");
         return METHOD_NONE;
     }
-    struct err_note *note = json_fields_refuse(errors, word ? ERR_WORD_UNKNOWN : ERR_TYPE, at, value, allowed, word ? "no such method" : "not a word");
+    struct err_note *note = json_fields_refuse(errors, word ? ERR_METHOD_UNKNOWN : ERR_TYPE, at, value, allowed, word ? "no such method" : "not a word");
     const char *nearest = word ? err_nearest(word, words) : NULL;
     if (nearest) err_print(note->nearest, sizeof note->nearest, "%s", nearest);
     return METHOD_NONE;
@@ -215,6 +215,17 @@ static void read_warmup(const json_t *json, int64_t epochs, struct loss_spec *lo
     err_print(note->allowed, sizeof note->allowed, "an integer from 0 to %lld", (long long)epochs - 1);
 }
 
+/* A key that another method has, or none: not one of this method's parameters. */
+static void read_params(const json_t *json, struct loss_spec *loss, const char *pointer, struct err_list *errors)
+{
+    char at[192];
+    size_t before = errors->count;
+    json_pointer_join(at, sizeof at, pointer, "params");
+    if (given(json, "params")) json_fields_read(json_object_get(json, "params"), method_rows[loss->method].params, &loss->params, at, errors);
+    for (size_t i = before; i < errors->count; i++)
+        if (errors->notes[i].code == ERR_KEY_UNKNOWN) errors->notes[i].code = ERR_PARAM_UNKNOWN;
+}
+
 void method_read(const json_t *json, int64_t epochs, struct loss_spec *loss, const char *pointer, struct err_list *errors)
 {
     static const char *const keys[] = {"method", "params", "gram", "warmup_epochs"};
@@ -230,8 +241,7 @@ void method_read(const json_t *json, int64_t epochs, struct loss_spec *loss, con
     enum loss_method method = read_word(json, loss->strategy, pointer, errors);
     if (method == METHOD_NONE) return; /* said already; the rest depends on it */
     method_default(loss, method);
-    json_pointer_join(at, sizeof at, pointer, "params");
-    if (given(json, "params")) json_fields_read(json_object_get(json, "params"), method_rows[method].params, &loss->params, at, errors);
+    read_params(json, loss, pointer, errors);
     read_gram(json, loss, pointer, errors);
     read_warmup(json, epochs, loss, pointer, errors);
     read_alpha(json, epochs, loss, pointer, errors);

@@ -18,6 +18,7 @@
 #include "tests/agree/contract.h"
 #include "tests/agree/json_schema.h"
 #include "tests/check.h"
+#include "tests/unit/job_vectors.h"
 #include "worker/run/verdict_json.h"
 
 static const struct {
@@ -359,5 +360,18 @@ void test_examples_fit_both_the_reader_and_openapi(void)
     json_t *openapi = contract_load();
     check_each_file(openapi, "schema/examples/*.json");
     check_each_file(openapi, "tests/vectors/job_spec/valid/*");
+    json_decref(openapi);
+}
+
+/* Every remark of an accepted job has its exact words in a vector, and openapi.json knows its word. */
+void test_openapi_and_the_remarked_vectors_hold_the_same_remarks(void)
+{
+    json_t *openapi = contract_load(), *met = json_object();
+    CHECK(each_remarked_vector(met) >= 9);
+    const json_t *words = json_object_get(json_object_get(json_object_get(contract_schema(openapi, "Warning"), "properties"), "code"), "enum");
+    for (size_t i = 0; i < json_array_size(words); i++)
+        if (!json_object_get(met, json_string_value(json_array_get(words, i)))) check_fail(__FILE__, __LINE__, "no remarked vector has %s", json_string_value(json_array_get(words, i)));
+    CHECK_INT(json_object_size(met), json_array_size(words));
+    json_decref(met);
     json_decref(openapi);
 }

@@ -64,44 +64,83 @@ int each_vector(const char *folder, void (*each)(const char *name, const char *t
     return met;
 }
 
-static void refuse_one(const char *folder, bool *seen)
+/* Holds `got` against the file, or writes it there. */
+static void hold_against(const char *folder, const char *name, const char *got)
 {
-    static struct job_spec spec;
-    static struct err_list errors, warnings;
     char path[2048];
-    snprintf(path, sizeof path, "%s/job.json", folder);
-    char *job = read_file(path);
-    CHECK(job);
-    errors.count = errors.dropped = warnings.count = 0;
-    enum err e = job_spec_parse(job, strlen(job), &spec, &errors, &warnings);
-    if (!e) check_fail(__FILE__, __LINE__, "%s is accepted", path);
-    char *got = vector_notes(&errors);
-    for (size_t i = 0; seen && i < errors.count; i++) seen[errors.notes[i].code] = true;
-    snprintf(path, sizeof path, "%s/error.txt", folder);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     if (getenv("TANDEM_WRITE_VECTORS")) {
         FILE *f = fopen(path, "w");
         CHECK(f && fputs(got, f) >= 0 && !fclose(f));
     }
     char *want = read_file(path);
-    if (!want || strcmp(got, want)) check_fail(__FILE__, __LINE__, "%s:\n  got  %s\n  want %s", folder, got, want ? want : "(no error.txt)");
-    free(job);
-    free(got);
+    if (!want || strcmp(got, want)) check_fail(__FILE__, __LINE__, "%s:\n  got  %s\n  want %s", folder, got, want ? want : "(no such file)");
     free(want);
 }
 
-int each_refused_vector(bool *seen)
+static enum err read_job(const char *folder, struct err_list *errors, struct err_list *warnings)
+{
+    static struct job_spec spec;
+    char path[2048];
+    snprintf(path, sizeof path, "%s/job.json", folder);
+    char *job = read_file(path);
+    CHECK(job);
+    errors->count = errors->dropped = warnings->count = warnings->dropped = 0;
+    enum err e = job_spec_parse(job, strlen(job), &spec, errors, warnings);
+    free(job);
+    return e;
+}
+
+static void refuse_one(const char *folder, void *context)
+{
+    static struct err_list errors, warnings;
+    bool *seen = context;
+    if (!read_job(folder, &errors, &warnings)) check_fail(__FILE__, __LINE__, "%s is accepted", folder);
+    char *got = vector_notes(&errors);
+    for (size_t i = 0; seen && i < errors.count; i++) seen[errors.notes[i].code] = true;
+    hold_against(folder, "error.txt", got);
+    free(got);
+}
+
+static void remark_one(const char *folder, void *context)
+{
+    static struct err_list errors, warnings;
+    struct buf text;
+    json_t *met = context;
+    if (read_job(folder, &errors, &warnings)) check_fail(__FILE__, __LINE__, "%s is refused: %s", folder, vector_notes(&errors));
+    buf_init(&text, 65536);
+    for (size_t i = 0; i < warnings.count; i++) {
+        const struct err_note *n = &warnings.notes[i];
+        CHECK(!buf_printf(&text, "%s %s: %s\n", n->nearest, n->pointer, n->detail));
+        json_object_set_new(met, n->nearest, json_true());
+    }
+    hold_against(folder, "remarks.txt", text.data ? text.data : "");
+    buf_free(&text);
+}
+
+static int each_folder(const char *of, void (*each)(const char *folder, void *context), void *context)
 {
     struct dirent **entries;
-    int count = list("tests/vectors/job_spec/invalid", &entries), met = 0;
+    int count = list(of, &entries), met = 0;
     for (int i = 0; i < count; i++) {
         char folder[1024];
-        snprintf(folder, sizeof folder, "%s/tests/vectors/job_spec/invalid/%s", check_root(), entries[i]->d_name);
+        snprintf(folder, sizeof folder, "%s/%s/%s", check_root(), of, entries[i]->d_name);
         if (entries[i]->d_name[0] != '.') {
-            refuse_one(folder, seen);
+            each(folder, context);
             met++;
         }
         free(entries[i]);
     }
     free(entries);
     return met;
+}
+
+int each_refused_vector(bool *seen)
+{
+    return each_folder("tests/vectors/job_spec/invalid", refuse_one, seen);
+}
+
+int each_remarked_vector(json_t *met)
+{
+    return each_folder("tests/vectors/job_spec/remarked", remark_one, met);
 }

@@ -25,7 +25,7 @@ static double value_at(const struct run *r, const char *name, int64_t step)
 /* alpha of every epoch, by hand: validation 0 is the best, 1 and 2 stall, 3 cools down, 4 and 5 stall. */
 static const double by_hand[] = {1, 1, 1, 0.5, 0.5, 0.5, 0.2, 0.2};
 
-void test_trainer_moves_alpha_where_validation_stalls(void)
+void test_trainer_with_a_plateau_moves_alpha_where_validation_stalls(void)
 {
     struct run *r = new_run();
     follow(r);
