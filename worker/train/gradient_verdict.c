@@ -158,7 +158,7 @@ static const char *doubt_of(const struct diagnose *d, const struct gradient_verd
         return "few of these steps lie past the dense start; a smaller diagnostics.every tells more";
     if (!rate_is_settled(v->level[v->judged].conflict_rate, d->state.seen))
         return "the conflict rate is too close to a threshold for so few steps";
-    if (!ratio_is_settled(d, v->judged))
+    if (!ratio_is_settled(d, (int)v->judged))
         return "the ratio scatters across a threshold";
     *confidence = VERDICT_MEDIUM;
     return "one run is one seed";
