@@ -9,7 +9,7 @@
 #include "schema/base/json_text.h"
 #include "server/json_body.h"
 
-enum { TEXT_BYTES_MAX = 1 << 20 }; /* twice what the largest of these bodies may hold */
+enum { TEXT_BYTES_MAX = 8 << 20 }; /* twice what the largest of these bodies may hold */
 
 struct app *handle_app(const struct http_request *r)
 {

@@ -7,7 +7,7 @@
 http_handler handle_root, handle_livez, handle_readyz, handle_version, handle_metrics, handle_openapi, handle_schema;
 http_handler handle_strategies, handle_alpha_preview;
 http_handler handle_job_submit, handle_job_list, handle_job_get, handle_job_cancel, handle_job_retry;
-http_handler handle_job_metrics, handle_job_logs, handle_job_events, handle_job_attempts, handle_job_artifacts,
+http_handler handle_job_metrics, handle_job_logs, handle_job_events, handle_job_attempts, handle_job_images, handle_job_artifacts,
     handle_job_artifact, handle_events;
 http_handler handle_sweep_submit, handle_sweep_preview, handle_sweep_list, handle_sweep_get, handle_sweep_cancel, handle_sweep_extend,
     handle_sweep_trials, handle_sweep_report;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "schema/base/json_fields.h"
+#include "schema/job/image_scores.h"
 #include "schema/job/job_state.h"
 #include "schema/job/metric.h"
 #include "server/must.h"
@@ -128,6 +129,7 @@ static const struct field finish_fields[] = {
     {.name = "lease_token", .type = FIELD_TEXT, FIELD_AT(struct finish_body, lease_token), .required = true},
     {.name = "outcome", .type = FIELD_WORD, FIELD_AT(struct finish_body, outcome), .words = outcome_words, .required = true},
     {.name = "result", .type = FIELD_OTHER},
+    {.name = "images", .type = FIELD_OTHER},
     {.name = "failure", .type = FIELD_OTHER},
     {.name = "kernels", .type = FIELD_OTHER},
     {.name = "loss_resolved", .type = FIELD_OTHER},
@@ -154,17 +156,30 @@ static void objects_only(const json_t *json, struct err_list *errors)
     }
 }
 
+/* Once checked here they are stored as they came. */
+static void check_images(const json_t *json, struct err_list *errors)
+{
+    const json_t *given = json_object_get(json, "images");
+    struct image_scores scores;
+    if (!given || json_is_null(given)) return;
+    if (image_scores_read(given, "/images", &scores, errors) == ERR_NO_MEMORY) err_add(errors, ERR_NO_MEMORY, "/images", "no memory for the scores of so many images");
+    image_scores_free(&scores);
+}
+
 static void post_finish(struct http_request *r, const struct finish_body *body, const struct failure_body *failure, const json_t *json)
 {
     struct queue_finish args = {.outcome = outcome_words[body->outcome], .failure_class = *failure->class ? failure->class : NULL,
                                 .failure_message = failure->message};
     if (!handle_lease(r, body->lease_token, &args.lease)) return;
-    char *result = handle_text_of(json, "result"), *kernels = handle_text_of(json, "kernels"), *loss = handle_text_of(json, "loss_resolved");
+    char *result = handle_text_of(json, "result"), *kernels = handle_text_of(json, "kernels"), *loss = handle_text_of(json, "loss_resolved"),
+         *images = handle_text_of(json, "images");
     args.result_json = result;
+    args.images_json = images;
     args.kernels_json = kernels;
     args.loss_resolved_json = loss;
     handle_posted(r, queue_finish(handle_app(r)->queue, &args, handle_done_200, r));
     free(result);
+    free(images);
     free(kernels);
     free(loss);
 }
@@ -178,6 +193,7 @@ void handle_attempt_finish(struct http_request *r)
     if (!handle_read(r, finish_fields, false, &body, &json)) return;
     read_failure(json, body.outcome == OUTCOME_FAILED, &failure, &errors);
     objects_only(json, &errors);
+    check_images(json, &errors);
     if (errors.count)
         handle_refuse_all(r, &errors);
     else

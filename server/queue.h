@@ -115,6 +115,8 @@ enum err queue_each_event(struct queue *q, const char *job_id, const char *owner
 enum err queue_counts(struct queue *q, queue_done *done, void *context) MUST_USE;
 
 /* ---- artifacts and data sets (the bytes are in blob.h) ---------------------------------------------------- */
+/* What its validation images scored: the JSON of schema/job/image_scores.h, or null. */
+enum err queue_images(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context) MUST_USE;
 /* {"artifacts": [{name, kind, sha256, bytes, attempt, step, epoch, score, created_at_ms}]} */
 enum err queue_artifacts(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context) MUST_USE;
 /* sha256, bytes, name in the reply; json the row. ERR_NOT_FOUND. */
@@ -204,6 +206,7 @@ struct queue_finish {
     struct queue_lease lease;
     const char *outcome;         /* succeeded|failed|cancelled|paused|pruned */
     const char *result_json;     /* may be NULL */
+    const char *images_json;     /* of schema/job/image_scores.h, checked; with succeeded, may be NULL */
     const char *failure_class, *failure_message; /* with failed */
     const char *kernels_json, *loss_resolved_json; /* may be NULL */
 };

@@ -6,6 +6,7 @@
 #include "server/queue_rules.h"
 #include "server/store_blobs.h"
 #include "server/store_events.h"
+#include "server/store_images.h"
 #include "server/store_sweeps.h"
 #include "server/store_views.h"
 
@@ -329,6 +330,7 @@ static enum err finish_rule(struct queue_call *c, struct store_db *db)
         return state_reply(c, &job, attempt.end_state); /* the reply was lost: the same again */
     }
     if (!e) e = store_job_set_texts(db, job.number, f->args.result_json, f->args.kernels_json, f->args.loss_resolved_json);
+    if (!e && !strcmp(f->args.outcome, "succeeded")) e = store_images_set(db, job.number, f->args.images_json);
     if (!e && f->args.kernels_json) e = take_kernels(db, &job, f->args.kernels_json);
     if (e) return e;
     static const char *const stopped[] = {"cancelled", "paused", "pruned"};
@@ -349,6 +351,7 @@ enum err queue_finish(struct queue *q, const struct queue_finish *args, queue_do
     queue_lease_keep(&f->lease, &args->lease);
     f->args = (struct queue_finish){
         .outcome = queue_keep_or(c, args->outcome, ""), .result_json = queue_keep(c, args->result_json),
+        .images_json = queue_keep(c, args->images_json),
         .failure_class = queue_keep_or(c, args->failure_class, ""), .failure_message = queue_keep_or(c, args->failure_message, ""),
         .kernels_json = queue_keep(c, args->kernels_json), .loss_resolved_json = queue_keep(c, args->loss_resolved_json),
     };

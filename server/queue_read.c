@@ -8,6 +8,7 @@
 #include "server/store_blobs.h"
 #include "server/store_datasets.h"
 #include "server/store_events.h"
+#include "server/store_images.h"
 #include "server/store_logs.h"
 #include "server/store_metrics.h"
 #include "server/store_sweeps.h"
@@ -249,7 +250,22 @@ enum err queue_each_event(struct queue *q, const char *job_id, const char *owner
     return look_post(l);
 }
 
-/* ---- artifacts, data sets, workers ---- */
+/* ---- images, artifacts, data sets, workers ---- */
+static enum err images_rule(struct queue_call *c, struct store_db *db)
+{
+    struct job_row job;
+    enum err e = queue_find_job(c, db, ((struct look *)c)->id, &job);
+    return e ? e : store_images_add(db, job.number, &c->body);
+}
+
+enum err queue_images(struct queue *q, const char *job_id, const char *owner, queue_done *done, void *context)
+{
+    struct look *l = queue_call_new(q, sizeof *l, images_rule, done, context);
+    l->id = queue_keep_or(&l->call, job_id, "");
+    l->call.owner = queue_keep(&l->call, owner);
+    return look_post(l);
+}
+
 static enum err artifacts_rule(struct queue_call *c, struct store_db *db)
 {
     struct job_row job;

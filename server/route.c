@@ -29,6 +29,7 @@ static const struct {
     [API_JOB_LOGS] = {handle_job_logs, NULL},
     [API_JOB_EVENTS] = {handle_job_events, NULL},
     [API_JOB_ATTEMPTS] = {handle_job_attempts, NULL},
+    [API_JOB_IMAGES] = {handle_job_images, NULL},
     [API_JOB_ARTIFACTS] = {handle_job_artifacts, NULL},
     [API_JOB_ARTIFACT] = {handle_job_artifact, NULL},
     [API_EVENTS] = {handle_events, NULL},

@@ -154,7 +154,9 @@ static json_t *body_of(struct attempt *a, const struct verdict *v)
         return body;
     }
     json_object_set_new(body, "outcome", json_string(v->outcome));
-    if (a->result && !strcmp(v->outcome, "succeeded")) json_object_set(body, "result", a->result);
+    bool succeeded = !strcmp(v->outcome, "succeeded");
+    if (a->result && succeeded) json_object_set(body, "result", a->result);
+    if (a->images && succeeded) json_object_set(body, "images", a->images);
     if (v->failure != FAILURE_NONE) {
         json_t *message = json_string(v->message);
         json_object_set_new(body, "failure", json_pack("{s:s, s:o}", "class", job_failure_word(v->failure), "message",
@@ -273,6 +275,7 @@ enum attempt_end attempt_run(const struct attempt_settings *settings, const json
     nftw(a.folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     json_decref(a.start);
     json_decref(a.result);
+    json_decref(a.images);
     explicit_bzero(a.key.token, sizeof a.key.token);
     return end;
 }

@@ -104,6 +104,12 @@ static void on_preview(struct attempt *a, json_t *event)
     note_lost_file(a, file.name, send_file(a, attempt_text(event, "path"), file, &note), &note);
 }
 
+static void on_images(struct attempt *a, json_t *event)
+{
+    json_decref(a->images);
+    a->images = json_incref(json_object_get(event, "images"));
+}
+
 static void on_done(struct attempt *a, json_t *event)
 {
     json_decref(a->result);
@@ -137,7 +143,7 @@ int attempt_hear(void *user, json_t *event)
         const char *word;
         void (*take)(struct attempt *a, json_t *event);
     } rows[] = {{"start", on_start}, {"phase", on_phase}, {"metric", on_metric}, {"progress", on_progress}, {"log", on_log},
-                {"checkpoint", on_checkpoint}, {"preview", on_preview}, {"done", on_done}, {"failed", on_failed}};
+                {"checkpoint", on_checkpoint}, {"preview", on_preview}, {"images", on_images}, {"done", on_done}, {"failed", on_failed}};
     struct attempt *a = user;
     a->heard_ms = clock_mono_ms();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

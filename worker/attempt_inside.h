@@ -24,7 +24,7 @@ struct attempt {
     enum stop_reason stopped;
     struct child_end end;
     char message[512]; /* behind end.message */
-    json_t *start, *result;
+    json_t *start, *result, *images;
 };
 
 /* attempt.c */

@@ -20,7 +20,7 @@ struct flags {
     bool wait, watch, dry_run, follow, all, yes;
     const char *preset, *format, *sweep;
     int64_t seeds;
-    const char *idempotency_key, *state, *project, *tag, *strategy, *series, *from, *to, *generate;
+    const char *idempotency_key, *state, *project, *tag, *strategy, *series, *order, *from, *to, *generate;
     int64_t limit, epochs, steps_per_epoch, every_epochs;
     double timeout_s;
 };
@@ -55,6 +55,7 @@ int command_watch(struct cli *cli);
 int command_ls(struct cli *cli);
 int command_get(struct cli *cli);
 int command_metrics(struct cli *cli);
+int command_images(struct cli *cli);
 int command_logs(struct cli *cli);
 int command_cancel(struct cli *cli);
 int command_retry(struct cli *cli);

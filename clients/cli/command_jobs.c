@@ -270,6 +270,26 @@ int command_metrics(struct cli *cli)
     return exit_code;
 }
 
+int command_images(struct cli *cli)
+{
+    char limit[24];
+    snprintf(limit, sizeof limit, "%lld", (long long)cli->flags.limit);
+    struct api_call call = {.op = API_JOB_IMAGES, .retry_ms = RETRY_MS, .stop = cli->stop,
+                            .params = {{"id", cli->args.item[0]}, {"order", cli->flags.order}, {"limit", limit}}};
+    struct api_reply reply;
+    int exit_code = cli_call(cli, &call, &reply);
+    if (!exit_code && cli->output == OUTPUT_JSON)
+        cli_print_json(&reply);
+    else if (!exit_code)
+        score_print_images(reply.json, cli->output, stdout);
+    size_t shown = json_array_size(json_object_get(reply.json, "images"));
+    double of = json_number_at(reply.json, "of");
+    if (!exit_code && !shown) fprintf(stderr, "tandem: this job told no scores of single images\n");
+    else if (!exit_code && (double)shown < of && cli->output == OUTPUT_TABLE) fprintf(stderr, "tandem: %zu of %.0f images: --limit\n", shown, of);
+    api_reply_free(&reply);
+    return exit_code;
+}
+
 /* Whether the job has ended; an unknown state counts as ended, so that nothing waits for ever. */
 static int has_ended(struct cli *cli, const char *id, bool *ended)
 {

@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#include "clients/cli/render.h"
-
 static const struct {
     const char *head, *key;
     int digits;
@@ -36,6 +34,7 @@ void score_print(const json_t *scores, FILE *to)
 {
     const char *head[COLUMNS] = {"CLASS", [COLUMN_IMAGES] = "IMAGES"};
     struct table t;
+    char id[61];
     size_t i;
     json_t *one;
     if (!json_is_object(scores)) return;
@@ -53,5 +52,43 @@ void score_print(const json_t *scores, FILE *to)
         fill_images(&t, one);
     }
     table_print(&t, OUTPUT_TABLE, to);
+    table_free(&t);
+    json_array_foreach(json_object_get(scores, "worst_images"), i, one)
+        fprintf(to, "%s%s %.4f", i ? ", " : "worst images by Dice: ", render_plain(json_text_at(one, "id"), id, sizeof id), json_number_at(one, "dice"));
+    if (json_array_size(json_object_get(scores, "worst_images"))) fputc('\n', to);
+}
+
+static void fill_image(struct table *t, int at, const json_t *from)
+{
+    static const char *const keys[] = {"dice", "nsd", "hd95"};
+    for (int k = 0; k < 3; k++) {
+        double value = json_number_at(from, keys[k]);
+        if (!isnan(value)) table_cell(t, at + k, k == 2 ? "%.2f" : "%.4f", value);
+    }
+}
+
+void score_print_images(const json_t *reply, enum output output, FILE *to)
+{
+    static const char *const head[] = {"IMAGE", "CLASS", "DICE", "NSD", "HD95", "TRUE PIXELS", "PREDICTED"};
+    struct table t;
+    size_t i, k;
+    json_t *image, *one;
+    table_init(&t, 7, head);
+    json_array_foreach(json_object_get(reply, "images"), i, image) {
+        table_next_row(&t);
+        table_cell(&t, 0, "%.60s", json_text_at(image, "id"));
+        table_cell(&t, 1, "foreground");
+        fill_image(&t, 2, image);
+        json_array_foreach(json_object_get(image, "classes"), k, one) {
+            if (!(json_number_at(one, "index") > 0)) continue; /* the background is in the JSON */
+            table_next_row(&t);
+            table_cell(&t, 0, "%.60s", json_text_at(image, "id"));
+            table_cell(&t, 1, "%.0f %.40s", json_number_at(one, "index"), json_text_at(one, "name"));
+            fill_image(&t, 2, one);
+            table_cell(&t, 5, "%.0f", json_number_at(one, "truth_pixels"));
+            table_cell(&t, 6, "%.0f", json_number_at(one, "predicted_pixels"));
+        }
+    }
+    table_print(&t, output, to);
     table_free(&t);
 }

@@ -32,6 +32,9 @@ static const struct setting ls_rows[] = {
     ROW(limit, "--limit", SETTING_INT, .standard = "50", .min = 1, .max = 500, .unit = "N", .help = "at most so many, newest first"), {0}};
 static const struct setting metrics_rows[] = {
     ROW(series, "--series", SETTING_TEXT, .unit = "NAMES", .help = "with commas; val/ takes all that begin so"), {0}};
+static const struct setting images_rows[] = {
+    ROW(order, "--order", SETTING_TEXT, .unit = "WORD", .help = "dice (the default), nsd or hd95: the worst first; split: as the set has them"),
+    ROW(limit, "--limit", SETTING_INT, .standard = "20", .min = 1, .max = 1000, .unit = "N", .help = "at most so many"), {0}};
 static const struct setting logs_rows[] = {ROW(follow, "--follow", SETTING_BOOL, .letter = 'f', .help = "until the job has ended"), {0}};
 static const struct setting act_rows[] = {ROW(wait, "--wait", SETTING_BOOL, .help = "until they have ended"), {0}};
 static const struct setting retry_rows[] = {
@@ -64,6 +67,7 @@ static const struct command {
     {"ls", "", "list jobs", ls_rows, 0, 0, command_ls},
     {"get", "ID...", "show jobs", none, 1, SETTINGS_LIST_MAX, command_get},
     {"metrics", "ID", "what was measured; -o csv for all of it", metrics_rows, 1, 1, command_metrics},
+    {"images", "ID", "what single validation images scored, the worst first", images_rows, 1, 1, command_images},
     {"logs", "ID", "what a job said", logs_rows, 1, 1, command_logs},
     {"cancel", "ID...", "stop jobs", act_rows, 1, SETTINGS_LIST_MAX, command_cancel},
     {"retry", "ID...", "queue failed or cancelled jobs again", retry_rows, 1, SETTINGS_LIST_MAX, command_retry},

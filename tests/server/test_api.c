@@ -80,7 +80,7 @@ static void work(struct client *c, const struct lease *l)
 
 static void look_at_job(struct client *c, const char *id)
 {
-    static const char *const parts[] = {"", "/metrics", "/metrics?format=csv", "/logs", "/attempts", "/artifacts", "/artifacts/model.safetensors", NULL};
+    static const char *const parts[] = {"", "/metrics", "/metrics?format=csv", "/logs", "/attempts", "/images", "/artifacts", "/artifacts/model.safetensors", NULL};
     for (int i = 0; parts[i]; i++) {
         char path[256];
         snprintf(path, sizeof path, "/v1/jobs/%s%s", id, parts[i]);

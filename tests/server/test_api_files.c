@@ -101,3 +101,94 @@ void test_artifacts_are_checked_ranged_and_whole(void)
     client_close(&c);
     CHECK_INT(daemon_stop(&d), 0);
 }
+
+/* ---- scores of single images ------------------------------------------------------------------------------------------------- */
+#define COLUMNS_OF_A "\"both\": [90, 0, 40], \"predicted\": [95, 5, 50], \"truth\": [100, 5, 60]"
+#define COLUMNS_OF_B "\"both\": [5, 0, 0], \"predicted\": [5, 0, 0], \"truth\": [5, 0, 9]"
+#define IMAGES(more) ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": 2, \"empty\": \"nan\", \"ids\": [\"one\", \"two\", \"three\"], \"classes\": [" \
+    "{\"index\": 1, \"name\": \"a\", " COLUMNS_OF_A more "}, {\"index\": 2, \"name\": \"b\", " COLUMNS_OF_B "}]}"
+
+static void check_refused(struct client *c, const struct lease *l, const char *body, const char *pointer, const char *allowed)
+{
+    json_t *problem = play_worker(c, l, 422, "finish", body);
+    const json_t *first = json_array_get(json_object_get(problem, "errors"), 0);
+    CHECK_TEXT(json_string_value(json_object_get(first, "pointer")), pointer);
+    CHECK_TEXT(json_string_value(json_object_get(first, "allowed")), allowed);
+    json_decref(problem);
+}
+
+static double image_number(const json_t *reply, size_t i, const char *key)
+{
+    return json_number_value(json_object_get(json_array_get(json_object_get(reply, "images"), i), key));
+}
+
+static const char *image_id(const json_t *reply, size_t i)
+{
+    return json_string_value(json_object_get(json_array_get(json_object_get(reply, "images"), i), "id"));
+}
+
+void test_images_of_a_finished_job_come_worst_first(void)
+{
+    struct daemon_run d;
+    struct client c;
+    struct lease l;
+    char id[64], worker[64], path[160];
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    play_start(&c, id, worker, &l);
+    snprintf(path, sizeof path, "/v1/jobs/%s/images", id);
+    json_t *none = call_json(&c, 200, "GET", path, NULL);
+    CHECK_INT(json_integer_value(json_object_get(none, "of")), 0);
+    json_decref(none);
+    json_decref(play_worker(&c, &l, 200, "finish", IMAGES(", \"nsd\": [0.9, 0, 0.25], \"hd95\": [1, 4.5, 2]")));
+    json_t *worst = call_json(&c, 200, "GET", path, NULL);
+    CHECK_INT(json_integer_value(json_object_get(worst, "of")), 3);
+    CHECK_TEXT(image_id(worst, 0), "two"); /* class 1 missed by 5 pixels, class 2 in neither */
+    CHECK_NEAR(image_number(worst, 0, "dice"), 0, 0);
+    CHECK_TEXT(image_id(worst, 1), "three");
+    CHECK_NEAR(image_number(worst, 1, "dice"), (2 * 40 / 110.0 + 0) / 2, 1e-15); /* class 2 missed */
+    CHECK_NEAR(image_number(worst, 2, "dice"), (2 * 90 / 195.0 + 1) / 2, 1e-15);
+    json_decref(worst);
+    snprintf(path, sizeof path, "/v1/jobs/%s/images?order=hd95&limit=1", id);
+    worst = call_json(&c, 200, "GET", path, NULL);
+    CHECK_INT(json_array_size(json_object_get(worst, "images")), 1);
+    CHECK_TEXT(image_id(worst, 0), "two");
+    CHECK_NEAR(image_number(worst, 0, "hd95"), 4.5, 0);
+    json_decref(worst);
+    snprintf(path, sizeof path, "/v1/jobs/%s/images?order=iou", id);
+    json_t *problem = call_json(&c, 400, "GET", path, NULL);
+    const json_t *first = json_array_get(json_object_get(problem, "errors"), 0);
+    CHECK_TEXT(json_string_value(json_object_get(first, "detail")), "there is no order \"iou\"");
+    CHECK_TEXT(json_string_value(json_object_get(first, "allowed")), "dice, nsd or hd95 (the worst first), or split");
+    json_decref(problem);
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
+
+void test_images_that_do_not_fit_together_are_refused_by_column(void)
+{
+    static const char columns[] = "pixels, one whole number an image", scores[] = "one number of at least 0, or null, an image";
+    struct daemon_run d;
+    struct client c;
+    struct lease l;
+    char id[64], worker[64];
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    play_start(&c, id, worker, &l);
+    check_refused(&c, &l, IMAGES(", \"nsd\": [0.9, 0]"), "/images/classes/0/nsd", scores);
+    check_refused(&c, &l, IMAGES(", \"hd95\": [0.9, -1, 2]"), "/images/classes/0/hd95", scores);
+    check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": 0, \"empty\": \"one\", \"ids\": [\"a\"], \"classes\": [{\"index\": 0, \"name\": \"b\", \"both\": [1], \"predicted\": [1.5], \"truth\": [2]}]}",
+                  "/images/classes/0/predicted", columns);
+    check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": 0, \"empty\": \"one\", \"ids\": [\"a\"], \"classes\": [{\"index\": 300, \"name\": \"b\", \"both\": [1], \"predicted\": [1], \"truth\": [2]}]}",
+                  "/images/classes/0/index", "a whole number from 0 to 255");
+    check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": 0, \"empty\": \"one\", \"ids\": [\"a\"], \"classes\": [{\"index\": 0, \"both\": [1], \"predicted\": [1], \"truth\": [2]}]}",
+                  "/images/classes/0/name", "a text");
+    check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": 0, \"empty\": \"zero\", \"ids\": [\"a\"], \"classes\": [{}]}", "/images/empty", "nan or one");
+    check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": -1, \"empty\": \"nan\", \"ids\": [\"a\"], \"classes\": [{}]}", "/images/epoch", "a whole number of at least 0");
+    check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": 0, \"empty\": \"nan\", \"ids\": [], \"classes\": [{}]}", "/images/ids", "1 to 1048576 texts");
+    check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": 0, \"empty\": \"nan\", \"ids\": [\"a\"], \"classes\": []}", "/images/classes", "an array of 1 to 256 classes");
+    check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": []", "/images", "an object");
+    json_decref(play_worker(&c, &l, 200, "finish", ", \"outcome\": \"succeeded\", \"images\": null"));
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}

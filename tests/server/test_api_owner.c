@@ -52,6 +52,7 @@ static const struct {
     {API_JOB_LOGS, "GET", "/v1/jobs/{id}/logs", NULL, 200},
     {API_JOB_EVENTS, "GET", "/v1/jobs/{id}/events", NULL, 200},
     {API_JOB_ATTEMPTS, "GET", "/v1/jobs/{id}/attempts", NULL, 200},
+    {API_JOB_IMAGES, "GET", "/v1/jobs/{id}/images", NULL, 200},
     {API_JOB_ARTIFACTS, "GET", "/v1/jobs/{id}/artifacts", NULL, 200},
     {API_JOB_ARTIFACT, "GET", "/v1/jobs/{id}/artifacts/model.safetensors", NULL, 200},
     {API_JOB_CANCEL, "POST", "/v1/jobs/{id}:cancel", "{\"grace_s\": 0.001}", 202},

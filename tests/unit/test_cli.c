@@ -226,6 +226,10 @@ static int lists(struct scene *s, const struct fake_request *q, struct fake_repl
         fake_say(r, 200, "{\"job\": \"" ID "\", \"series\": [{\"name\": \"val/dice\", \"kind\": \"result\", \"x\": \"epoch\", \"steps\": [0, 1], \"values\": [0.5, \"NaN\"]}]}");
     else if (strstr(q->path, "/logs"))
         fake_say(r, 200, strstr(q->query, "after=0") ? "{\"text\": \"one\\ntwo\\u001b[31m\\n\", \"next\": 12}" : "{\"text\": \"\", \"next\": 12}");
+    else if (strstr(q->path, "/images"))
+        fake_say(r, 200, "{\"epoch\": 3, \"of\": 9, \"order\": \"nsd\", \"images\": [{\"id\": \"slice\\u001b[31m\", \"dice\": 0.25, \"nsd\": null, \"hd95\": 4.5, \"classes\": ["
+                         "{\"index\": 0, \"name\": \"rest\", \"dice\": 1, \"truth_pixels\": 5, \"predicted_pixels\": 5},"
+                         "{\"index\": 1, \"name\": \"cell\", \"dice\": 0.25, \"nsd\": null, \"hd95\": 4.5, \"truth_pixels\": 40, \"predicted_pixels\": 12}]}]}");
     else if (strstr(q->path, "/artifacts/"))
         fake_say(r, 200, "bytes of %s", strrchr(q->path, '/') + 1);
     else if (strstr(q->path, "/artifacts"))
@@ -247,6 +251,13 @@ void test_cli_lists_jobs_metrics_logs_and_artifacts(void)
     CHECK_HAS(output, ID "  running  constant  3/15   0.7100  p ");
     CHECK_INT(TANDEM(server, "ls", "-o", "name"), 0);
     CHECK_TEXT(output, ID "\n");
+    CHECK_INT(TANDEM(server, "images", ID, "--order", "nsd", "--limit", "1"), 0);
+    CHECK_TEXT(s.last, "GET /v1/jobs/" ID "/images?order=nsd&limit=1");
+    CHECK_HAS(output, "IMAGE       CLASS       DICE    NSD  HD95  TRUE PIXELS  PREDICTED");
+    CHECK_HAS(output, "slice?[31m  foreground  0.2500       4.50");
+    CHECK_HAS(output, "1 cell      0.2500       4.50  40           12");
+    CHECK(!strstr(output, "rest"));
+    CHECK_HAS(complaint, "tandem: 1 of 9 images: --limit\n");
     CHECK_INT(TANDEM(server, "metrics", ID, "--series", "val/"), 0);
     CHECK_HAS(output, "val/dice  epoch  2       0.5    \"NaN\"  1\n");
     CHECK_INT(TANDEM(server, "logs", ID), 0);

@@ -1,7 +1,9 @@
 /* test_run_job: a job in one process from its file to its model, and the model back from its files. */
 #include <jansson.h>
+#include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "schema/job/image_scores.h"
 #include "tests/check.h"
 #include "worker/data/generate.h"
 #include "worker/data/image_file.h"
@@ -118,6 +120,36 @@ void test_run_job_leaves_a_model_that_says_what_it_is(void)
     CHECK_HAS(note.detail, "tensor encoder.1.conv.0.weight");
     network_free(net);
     model_file_free(&model);
+}
+
+/* The columns of images.json are those of the best weights: what follows from them is what the epoch's scores say. */
+void test_run_job_tells_every_validation_image_and_the_worst_ones(void)
+{
+    struct generator g;
+    struct image_scores s;
+    struct err_list errors = {0};
+    double both = 0, all = 0, dice = 0, nsd = 0, lowest = 1;
+    train(&g);
+    json_t *images = json_load_file("out/images.json", 0, NULL), *result = json_load_file("out/result.json", 0, NULL);
+    CHECK_INT(image_scores_read(images, "", &s, &errors), OK);
+    CHECK_INT(s.classes, 2);
+    CHECK(s.epoch == json_integer_value(json_object_get(result, "best_epoch")) && s.images >= 2 && !s.of[0].nsd && s.of[1].nsd);
+    for (size_t i = 0; i < s.images; i++) {
+        both += s.of[1].both[i];
+        all += s.of[1].predicted[i] + s.of[1].truth[i];
+        dice += image_score(&s, i, IMAGE_DICE) / (double)s.images;
+        nsd += image_score(&s, i, IMAGE_NSD) / (double)s.images;
+        lowest = fmin(lowest, image_score(&s, i, IMAGE_DICE));
+        CHECK_NEAR(s.of[0].truth[i] + s.of[1].truth[i], SIZE * SIZE, 0);
+    }
+    const json_t *best = json_object_get(result, "best"), *worst = json_array_get(json_object_get(json_object_get(result, "scores"), "worst_images"), 0);
+    CHECK_NEAR(2 * both / all, json_number_value(json_object_get(best, "val/dice")), 0);
+    CHECK_NEAR(dice, json_number_value(json_object_get(best, "val/dice_image")), 1e-14);
+    CHECK_NEAR(nsd, json_number_value(json_object_get(best, "val/nsd")), 1e-14);
+    CHECK_NEAR(json_number_value(json_object_get(worst, "dice")), lowest, 0);
+    image_scores_free(&s);
+    json_decref(images);
+    json_decref(result);
 }
 
 /* What the training split counts is what the model file says, and what the reader of a spec cannot know. */

@@ -12,7 +12,9 @@
 #include "schema/base/clock.h"
 #include "schema/base/log.h"
 #include "schema/job/job_spec_json.h"
+#include "schema/job/image_scores.h"
 #include "worker/run/curves.h"
+#include "worker/run/image_table.h"
 #include "worker/run/json_lines.h"
 #include "worker/run/model_file.h"
 #include "worker/run/profile_table.h"
@@ -40,6 +42,7 @@ struct run {
     struct network_kernels tile_kernels;
     struct network *net, *validation_net; /* the second NULL: the first validates, too */
     struct trainer *trainer;
+    json_t *images; /* what each validation image scored; NULL: none was */
     struct json_lines *lines;
     struct progress_line shown;
     double last_progress_s;
@@ -240,6 +243,13 @@ static void tell_start(struct run *r)
                       parameter_count(r), (double)bytes / (1 << 20), threads, threads == 1 ? "" : "s", backend, run_isa());
 }
 
+/* The epoch whose weights were evaluated; -1 when no epoch was trained. */
+static int64_t judged_epoch(const struct run *r)
+{
+    int64_t best = trainer_result(r->trainer)->best_epoch, rows = trainer_history(r->trainer).rows;
+    return best >= 0 && best < rows ? best : rows - 1;
+}
+
 static json_t *result_json(const struct run *r)
 {
     const struct trainer_result *t = trainer_result(r->trainer);
@@ -247,9 +257,11 @@ static json_t *result_json(const struct run *r)
                           "last_score", json_lines_number(t->last_score), "weights_sha256", t->weights_sha256, "epochs", (json_int_t)t->epochs, "steps", (json_int_t)t->steps,
                           "skipped_steps", (json_int_t)t->skipped_steps, "best_epoch", (json_int_t)t->best_epoch, "seconds", t->seconds);
     struct trainer_history h = trainer_history(r->trainer);
-    int64_t row = t->best_epoch >= 0 && t->best_epoch < h.rows ? t->best_epoch : h.rows - 1;
+    int64_t row = judged_epoch(r);
     json_t *table = score_table_write(&h, row, &r->set, &r->spec.validation);
     json_object_set_new(j, "best", score_table_flat(&h, row)); /* every validation value of the best epoch */
+    if (table && r->images)
+        json_object_set_new(table, "worst_images", image_table_worst(r->images));
     if (table)
         json_object_set_new(j, "scores", table);
     struct gradient_verdict verdict;
@@ -261,13 +273,15 @@ static json_t *result_json(const struct run *r)
 
 static const struct {
     const char *name, *kind;
-} products[] = {{"model.safetensors", "model"}, {"model.json", "model"}, {"curves.csv", "curve"}, {"curves.svg", "curve"}, {"result.json", "other"}};
+} products[] = {{"model.safetensors", "model"}, {"model.json", "model"}, {"curves.csv", "curve"}, {"curves.svg", "curve"}, {"result.json", "other"}, {"images.json", "other"}};
 
 static void tell_done(struct run *r, json_t *result)
 {
     json_t *artifacts = json_array();
     char path[PATH_ROOM];
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        if (!r->images && !strcmp(products[i].name, "images.json"))
+            continue;
         err_print(path, sizeof path, "%s/%s", r->options->out, products[i].name);
         json_array_append_new(artifacts, json_pack("{s:s, s:s, s:s}", "name", products[i].name, "path", path, "kind", products[i].kind));
     }
@@ -298,19 +312,44 @@ static enum err write_curves(struct run *r, struct err_note *note)
     return curves_write_svg(path, title, &h, r->set.classes, (int)r->set.num_classes, note);
 }
 
+static enum err write_text(struct run *r, const char *name, const char *text, struct err_note *note)
+{
+    char path[PATH_ROOM];
+    err_print(path, sizeof path, "%s/%s", r->options->out, name);
+    return text ? durable_text(path, text, strlen(text), note) : err_set(note, ERR_NO_MEMORY, path, "no memory for %s", name);
+}
+
 static enum err write_result(struct run *r, const json_t *result, struct err_note *note)
 {
-    char path[PATH_ROOM], *text = json_dumps(result, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    err_print(path, sizeof path, "%s/result.json", r->options->out);
-    enum err e = text ? durable_text(path, text, strlen(text), note) : err_set(note, ERR_NO_MEMORY, path, "no memory for the result");
+    char *text = json_dumps(result, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    enum err e = write_text(r, "result.json", text, note);
+    free(text);
+    return e;
+}
+
+/* The file holds all of them; the server is told those of a set that is not too large for it. */
+static enum err write_images(struct run *r, struct err_note *note)
+{
+    r->images = image_table_write(r->trainer, &r->set, &r->spec, judged_epoch(r));
+    if (!r->images)
+        return OK;
+    char *text = json_dumps(r->images, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    enum err e = write_text(r, "images.json", text, note);
+    if (!e && strlen(text) <= IMAGE_SCORES_BYTES_MAX)
+        json_lines_emit(r->lines, "images", json_pack("{s:O}", "images", r->images));
+    else if (!e)
+        say(r, "warn", "the scores of single images are in images.json alone: the set is too large to tell the server, and a report will not draw its images anew");
     free(text);
     return e;
 }
 
 static enum err write_products(struct run *r, struct err_note *note)
 {
+    enum err e = write_images(r, note);
+    if (e)
+        return e;
     json_t *result = result_json(r);
-    enum err e = model_file_write(r->options->out, &r->spec, &r->set, r->net, trainer_best_weights(r->trainer), result, note);
+    e = model_file_write(r->options->out, &r->spec, &r->set, r->net, trainer_best_weights(r->trainer), result, note);
     if (!e)
         e = write_curves(r, note);
     if (!e)
@@ -428,6 +467,7 @@ int run_job(const struct run_options *options)
         progress_line_say(&r->shown, "stopped after step %lld; go on with --resume %s/checkpoint-last", (long long)trainer_result(r->trainer)->steps, options->out);
     if (!e && options->profile)
         profile_table_print(stdout, r->net);
+    json_decref(r->images);
     trainer_free(r->trainer);
     network_free(r->validation_net);
     network_free(r->net);

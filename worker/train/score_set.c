@@ -132,6 +132,12 @@ double score_set_seconds(const struct score_set *s)
     return sum;
 }
 
+double score_set_surface_of(const struct score_set *s, size_t index, int k, enum score_measure measure)
+{
+    assert(index < s->count && measure >= SCORE_NSD && measure <= SCORE_ASSD);
+    return s->images[index].surface[k][measure - SCORE_NSD];
+}
+
 /* ---- all images -------------------------------------------------------------------------------------- */
 static void finish_surface(const struct score_set *s, int m, struct score *score)
 {

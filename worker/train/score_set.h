@@ -25,6 +25,8 @@ void score_set_start(struct score_set *s, bool surface, bool calibration);
 void score_set_add(struct score_set *s, size_t index, const struct grid *grid, const uint8_t *predicted, const uint8_t *truth, int maps, const float *probabilities);
 /* Writes what was made into a score that score_of has filled. ERR_NO_MEMORY. */
 enum err score_set_finish(const struct score_set *s, struct score *score, struct err_note *note) MUST_USE;
+/* NSD, HD95 or ASSD of class k of one image, NaN where there is none. */
+double score_set_surface_of(const struct score_set *s, size_t index, int k, enum score_measure measure);
 /* Seconds that the lanes have spent in score_set_add since the start, all together. */
 double score_set_seconds(const struct score_set *s);
 #endif

@@ -11,6 +11,7 @@
 #include "worker/data/dataset.h"
 #include "worker/net/network.h"
 #include "worker/train/gradient_verdict.h"
+#include "worker/train/score.h"
 
 /* One value of one series. Result series are the same bits in every run of a spec; timing series are not. */
 struct trainer_point {
@@ -92,9 +93,16 @@ const float *trainer_best_weights(struct trainer *t);
    letters of the id become small ones, what else is not allowed '_', and a long id is cut. */
 enum { TRAINER_PREVIEW_NAME = 65 };
 void trainer_preview_name(size_t number, const char *id, char name[TRAINER_PREVIEW_NAME]);
-/* After the run, where there are validation images: the scores that were not made at every validation, of the best weights. They go
-   into the history's row of the best epoch and to calls.points. Told to stop, it gives up: result.stopped. ERR_NO_MEMORY. */
+/* After the run, where there are validation images: every image once more with the best weights, for its own scores and for those that
+   were not made at every validation. These go into the history's row of the best epoch and to calls.points. Told to stop, it gives up:
+   result.stopped. ERR_NO_MEMORY. */
 enum err trainer_evaluate(struct trainer *t, struct err_note *note) MUST_USE;
+/* What class k of a validation image scored then; false where nothing was evaluated. */
+struct trainer_image_score {
+    struct score_counts counts;
+    double nsd, hd95; /* NaN: the class is in neither map, or is the background or ignored */
+};
+bool trainer_image_score(const struct trainer *t, size_t image, int k, struct trainer_image_score *score);
 /* After the run: previews of validation images with the best weights, as many as the spec asks for. */
 enum err trainer_previews(struct trainer *t, struct err_note *note) MUST_USE;
 #endif

@@ -68,6 +68,7 @@ struct trainer {
     struct optimizer optimizer[OPTIMIZERS_MAX];
     float *best;   /* canonical; NULL until something was validated */
     bool best_is_now; /* the best weights are the network's */
+    bool evaluated;   /* confusions and scores are those of the best weights */
     double best_score;
     int64_t best_epoch;
     struct plateau_state plateau; /* where alpha follows the validation */

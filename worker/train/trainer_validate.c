@@ -155,8 +155,8 @@ enum err trainer_validate(struct trainer *t, double *row, bool *stopped, struct 
 /* What the epoch of the best weights has not been scored on yet goes into its row of the history, and is told as of that epoch. */
 enum err trainer_evaluate(struct trainer *t, struct err_note *note)
 {
-    bool surface = !trainer_scores(t, VALIDATION_SURFACE), calibration = !trainer_scores(t, VALIDATION_CALIBRATION), stopped;
-    if (t->c.set->splits[SPLIT_VAL].count == 0 || t->history_rows == 0 || (!surface && !calibration))
+    bool calibration = !trainer_scores(t, VALIDATION_CALIBRATION), stopped;
+    if (t->c.set->splits[SPLIT_VAL].count == 0 || t->history_rows == 0)
         return OK;
     int64_t epoch = t->best_epoch >= 0 ? t->best_epoch : t->history_rows - 1;
     double *row = t->history + epoch * t->columns, *now = malloc((size_t)t->columns * sizeof *now);
@@ -165,7 +165,7 @@ enum err trainer_evaluate(struct trainer *t, struct err_note *note)
     for (int i = 0; i < t->columns && now; i++)
         now[i] = NAN;
     if (!e)
-        e = score_all(t, surface, calibration, now, &stopped, note);
+        e = score_all(t, true, calibration, now, &stopped, note); /* borders always: each image's are told */
     if (!e && stopped)
         t->result.stopped = true; /* the last checkpoint stands at the end: who goes on from it comes here at once */
     for (int i = 0; i < t->columns && !e && !stopped; i++) {
@@ -176,6 +176,16 @@ enum err trainer_evaluate(struct trainer *t, struct err_note *note)
     }
     if (!e && !stopped)
         trainer_tell_evaluation(t, epoch, now, trainer_now_s() - began);
+    t->evaluated = !e && !stopped;
     free(now);
     return e;
+}
+
+bool trainer_image_score(const struct trainer *t, size_t image, int k, struct trainer_image_score *score)
+{
+    if (!t->evaluated)
+        return false;
+    *score = (struct trainer_image_score){t->confusions[image].of[k], score_set_surface_of(t->scores, image, k, SCORE_NSD),
+                                          score_set_surface_of(t->scores, image, k, SCORE_HD95)};
+    return true;
 }
