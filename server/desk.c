@@ -52,7 +52,7 @@ struct desk *desk_start(void)
 bool desk_post(struct desk *d, void (*work)(void *context), void *context)
 {
     pthread_mutex_lock(&d->mutex);
-    bool fits = d->count < TASKS_MAX;
+    bool fits = d->count < TASKS_MAX && !d->stopping;
     if (fits) d->tasks[(d->first + d->count++) % TASKS_MAX] = (struct task){work, context};
     pthread_cond_signal(&d->changed);
     pthread_mutex_unlock(&d->mutex);
@@ -67,6 +67,11 @@ void desk_stop(struct desk *d)
     pthread_cond_signal(&d->changed);
     pthread_mutex_unlock(&d->mutex);
     pthread_join(d->thread, NULL);
+}
+
+void desk_free(struct desk *d)
+{
+    if (!d) return;
     pthread_mutex_destroy(&d->mutex);
     pthread_cond_destroy(&d->changed);
     free(d);

@@ -31,25 +31,31 @@ static const struct form {
 };
 enum { FORMS = sizeof forms / sizeof forms[0] };
 
-struct errand { /* a report on its way from the store to the desk */
+struct errand { /* a report on its way: pages of trials from the store to the desk, until it has all of them */
     struct http_request *request;
     const struct form *form;
-    char *results;
+    char *page;
+    int64_t next;
+    json_t *sweep, *trials;
+    struct report_images *images;
 };
 
 static void free_errand(void *state)
 {
-    free(((struct errand *)state)->results);
-    free(state);
+    struct errand *e = state;
+    free(e->page);
+    json_decref(e->sweep);
+    json_decref(e->trials);
+    report_images_free(e->images);
+    free(e);
 }
 
-/* On the desk's thread. */
-static void write_report(void *context)
+/* ---- on the desk's thread ------------------------------------------------------------------------------------------- */
+static void write_report(struct errand *e)
 {
-    struct errand *e = context;
     struct buf text;
     buf_init(&text, REPORT_BYTES_MAX);
-    json_t *results = json_loads(e->results, 0, NULL), *report = report_make(results);
+    json_t *results = json_pack("{s:O, s:O}", "sweep", e->sweep, "trials", e->trials), *report = report_make(results, e->images);
     enum err error = e->form->print(report, &text);
     size_t length = text.length;
     if (error)
@@ -63,13 +69,41 @@ static void write_report(void *context)
     http_finish(e->request);
 }
 
-static void got_results(void *context, struct queue_reply *reply)
+static void ask_for_page(struct errand *e);
+
+/* A trial's images are boiled down at once: all of them together would be more than a report may hold. */
+static void take_page(void *context)
+{
+    struct errand *e = context;
+    json_t *page = json_loads(e->page, 0, NULL), *one;
+    size_t i;
+    free(e->page);
+    e->page = NULL;
+    if (!e->sweep) e->sweep = json_incref(json_object_get(page, "sweep"));
+    json_array_foreach(json_object_get(page, "trials"), i, one) {
+        json_array_append(e->trials, json_object_get(one, "trial"));
+        report_images_add(e->images, json_object_get(one, "images"));
+    }
+    json_decref(page);
+    if (e->next < 0) write_report(e);
+    else ask_for_page(e);
+}
+
+/* ---- on the store's ---------------------------------------------------------------------------------------------------- */
+static void got_page(void *context, struct queue_reply *reply)
 {
     struct http_request *r = context;
     struct errand *e = http_state(r);
     if (handle_failed(r, reply)) return;
-    e->results = queue_take_json(reply, NULL);
-    if (!desk_post(handle_app(r)->desk, write_report, e)) handle_refuse(r, ERR_BUSY, NULL);
+    e->next = reply->next;
+    e->page = queue_take_json(reply, NULL);
+    if (!desk_post(handle_app(r)->desk, take_page, e)) handle_refuse(r, ERR_BUSY, NULL);
+}
+
+static void ask_for_page(struct errand *e)
+{
+    struct http_request *r = e->request;
+    handle_posted(r, queue_sweep_results(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), e->next, got_page, r));
 }
 
 static const struct form *form_of(struct http_request *r)
@@ -91,7 +125,7 @@ void handle_sweep_report(struct http_request *r)
     const struct form *form = form_of(r);
     if (!form) return;
     struct errand *e = must_calloc(1, sizeof *e);
-    *e = (struct errand){.request = r, .form = form};
+    *e = (struct errand){.request = r, .form = form, .next = -1, .trials = json_array(), .images = report_images_new()};
     http_set_state(r, e, free_errand);
-    handle_posted(r, queue_sweep_results(handle_app(r)->queue, http_param(r, "id"), handle_owner(r), got_results, r));
+    ask_for_page(e);
 }

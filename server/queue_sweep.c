@@ -241,14 +241,15 @@ static enum err results_rule(struct queue_call *c, struct store_db *db)
     if (!e) e = buf_text(&c->body, "{\"sweep\":");
     if (!e) e = store_sweep_view(db, row.number, true, &c->body);
     if (!e) e = buf_text(&c->body, ",\"trials\":[");
-    if (!e) e = store_trial_results(db, row.number, &c->body);
+    if (!e) e = store_trial_results(db, row.number, ((struct glance *)c)->cursor, &c->body, &c->reply.next);
     return e ? e : buf_text(&c->body, "]}");
 }
 
-enum err queue_sweep_results(struct queue *q, const char *sweep_id, const char *owner, queue_done *done, void *context)
+enum err queue_sweep_results(struct queue *q, const char *sweep_id, const char *owner, int64_t after, queue_done *done, void *context)
 {
     struct glance *g = queue_call_new(q, sizeof *g, results_rule, done, context);
     g->id = queue_keep_or(&g->call, sweep_id, "");
+    g->cursor = after;
     g->call.owner = queue_keep(&g->call, owner);
     return queue_post(&g->call, STORE_READ);
 }

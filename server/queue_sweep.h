@@ -33,8 +33,9 @@ enum err queue_sweep_cancel(struct queue *q, const char *sweep_id, const char *o
 enum err queue_sweep_get(struct queue *q, const char *sweep_id, const char *owner, queue_done *done, void *context) MUST_USE;
 /* {"trials": [{trial, label, seed, fold, job, state, failure, pruned_epoch, epoch, epochs, attempt}]} */
 enum err queue_sweep_trials(struct queue *q, const char *sweep_id, const char *owner, queue_done *done, void *context) MUST_USE;
-/* {"sweep": the view, "trials": [with scores]}: what a report is made of. */
-enum err queue_sweep_results(struct queue *q, const char *sweep_id, const char *owner, queue_done *done, void *context) MUST_USE;
+/* What a report is made of, a page at a time: {"sweep": the view, "trials": [{"trial": {with scores}, "images": {...} or null}]} of the trials
+   behind `after`, -1: from the first. reply.next: what the next page is behind, -1 when this was the last. */
+enum err queue_sweep_results(struct queue *q, const char *sweep_id, const char *owner, int64_t after, queue_done *done, void *context) MUST_USE;
 /* {"sweeps": [...], "next": cursor or null} */
 enum err queue_sweep_list(struct queue *q, const char *owner, const char *project, int limit, int64_t cursor, queue_done *done, void *context) MUST_USE;
 #endif

@@ -1,26 +1,13 @@
 /* report: from the scores of trials to variants and comparisons. */
-#include "server/report.h"
+#include "server/report_parts.h"
 
 #include <math.h>
-#include <stdbool.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "server/must.h"
 #include "server/stats.h"
-
-enum { SCORES_MAX = 64, IMAGES_MAX = 100000 };
-
-/* What is judged; a name that ends in '/' takes every class. Others of the jobs' series are in the jobs. */
-static const struct judged {
-    const char *name, *what;
-    int better; /* 1: more is better, -1: less is */
-} judged[] = {
-    {"val/dice", "Dice, pooled, mean of the foreground classes", 1}, {"val/dice/", "Dice, pooled, of one class", 1},
-    {"val/dice_image", "Dice, mean over images", 1},                 {"val/nsd", "normalised surface distance", 1},
-    {"val/hd95", "95 % Hausdorff distance", -1},                     {"val/ece", "expected calibration error", -1},
-    {"val/ece_foreground", "expected calibration error of the foreground", -1}, {"val/brier", "Brier score", -1},
-};
-enum { JUDGED = sizeof judged / sizeof judged[0] };
 
 const char *report_text(const json_t *object, const char *key)
 {
@@ -34,90 +21,59 @@ double report_number(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : json_is_string(value) ? strtod(json_string_value(value), NULL) : (double)NAN;
 }
 
-static json_t *real_or_null(double x)
+json_t *report_real(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-/* ---- which scores there are ------------------------------------------------------------------------------------------ */
-struct score {
-    char name[97];
-    const struct judged *row;
-};
-struct score_list {
-    struct score of[SCORES_MAX];
-    size_t count;
-};
-
-static void add_score(struct score_list *s, const char *name, const struct judged *row)
+void report_say(json_t *list, const char *format, ...)
 {
-    for (size_t i = 0; i < s->count; i++)
-        if (!strcmp(s->of[i].name, name)) return;
-    if (s->count == SCORES_MAX) return;
-    snprintf(s->of[s->count].name, sizeof s->of[0].name, "%s", name);
-    s->of[s->count++].row = row;
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0) abort();
+    json_array_append_new(list, json_string(text));
+    free(text);
 }
 
-static int by_name(const void *a, const void *b)
+static const json_t *of_name(const json_t *list, const char *name)
 {
-    const struct score *x = a, *y = b;
-    size_t p = strlen(x->name), q = strlen(y->name);
-    return x->row != y->row ? (x->row > y->row) - (x->row < y->row) : p != q ? (p > q) - (p < q) : strcmp(x->name, y->name); /* 2 before 10 */
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!strcmp(report_text(json_array_get(list, i), "name"), name)) return json_array_get(list, i);
+    return NULL;
 }
 
-static void find_scores(const json_t *trials, struct score_list *s)
+const json_t *report_variant(const json_t *report, const char *name)
 {
-    size_t i;
-    json_t *trial, *value;
-    const char *name;
-    json_array_foreach(trials, i, trial)
-        json_object_foreach(json_object_get(trial, "scores"), name, value)
-            for (const struct judged *row = judged; row < judged + JUDGED; row++) {
-                size_t length = strlen(row->name);
-                bool class = row->name[length - 1] == '/';
-                if (class ? !strncmp(name, row->name, length) : !strcmp(name, row->name)) add_score(s, name, row);
-            }
-    qsort(s->of, s->count, sizeof s->of[0], by_name);
+    return of_name(json_object_get(report, "variants"), name);
 }
 
-static json_t *absent_scores(const struct score_list *s)
+const json_t *report_comparison(const json_t *report, const char *variant, const char *score)
 {
-    json_t *absent = json_array();
-    for (int r = 0; r < JUDGED; r++) {
-        bool found = false;
-        for (size_t i = 0; i < s->count; i++) found = found || s->of[i].row == &judged[r];
-        if (!found && judged[r].name[strlen(judged[r].name) - 1] != '/') json_array_append_new(absent, json_string(judged[r].name));
+    const json_t *list = json_object_get(report, "comparisons");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *c = json_array_get(list, i);
+        if (!strcmp(report_text(c, "variant"), variant) && !strcmp(report_text(c, "score"), score)) return c;
     }
-    return absent;
+    return NULL;
 }
 
 /* ---- trials ----------------------------------------------------------------------------------------------------------------- */
-static bool is_of(const json_t *trial, const char *variant)
+bool report_is_of(const json_t *trial, const char *variant)
 {
     return !strcmp(report_text(trial, "label"), variant);
 }
 
-/* Ran to its end, and the sweep did not let go of it: its scores stand for its variant. */
-static bool counts(const json_t *trial)
+bool report_counts(const json_t *trial)
 {
     return !strcmp(report_text(trial, "state"), "succeeded") && !json_is_integer(json_object_get(trial, "pruned_epoch"));
 }
 
-static double score_of(const json_t *trial, const char *score)
+double report_score(const json_t *trial, const char *score)
 {
-    return counts(trial) ? report_number(json_object_get(trial, "scores"), score) : (double)NAN;
-}
-
-/* The trial of the reference with the same seed and fold, NULL if there is none. */
-static const json_t *partner(const json_t *trials, const json_t *trial, const char *reference)
-{
-    size_t i;
-    json_t *other;
-    json_array_foreach(trials, i, other)
-        if (is_of(other, reference) && json_equal(json_object_get(other, "seed"), json_object_get(trial, "seed")) &&
-            json_equal(json_object_get(other, "fold"), json_object_get(trial, "fold")))
-            return other;
-    return NULL;
+    return report_counts(trial) ? report_number(json_object_get(trial, "scores"), score) : (double)NAN;
 }
 
 /* ---- variants ------------------------------------------------------------------------------------------------------------------ */
@@ -127,14 +83,14 @@ static json_t *summary_of(const json_t *trials, const char *variant, const char 
     json_t *trial, *seeds = json_array();
     struct stats_summary s;
     json_array_foreach(trials, i, trial) {
-        double x = is_of(trial, variant) ? score_of(trial, score) : (double)NAN;
+        double x = report_is_of(trial, variant) ? report_score(trial, score) : (double)NAN;
         if (isnan(x)) continue;
         room[count++] = x;
         json_array_append_new(seeds, json_real(x));
     }
     stats_summarise(room, count, &s);
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)s.count, "mean", real_or_null(s.mean), "deviation", real_or_null(s.deviation), "low",
-                     real_or_null(s.low), "high", real_or_null(s.high), "values", seeds);
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)s.count, "mean", report_real(s.mean), "deviation", report_real(s.deviation), "low",
+                     report_real(s.low), "high", report_real(s.high), "values", seeds);
 }
 
 static json_t *outcomes_of(const json_t *trials, const char *variant)
@@ -145,10 +101,10 @@ static json_t *outcomes_of(const json_t *trials, const char *variant)
     json_t *trial, *json = json_object();
     json_array_foreach(trials, i, trial) {
         const char *state = report_text(trial, "state");
-        if (variant && !is_of(trial, variant)) continue;
+        if (variant && !report_is_of(trial, variant)) continue;
         bool failed = !strcmp(state, "failed"), cancelled = !strcmp(state, "cancelled"), pruned = json_is_integer(json_object_get(trial, "pruned_epoch"));
         n[0]++;
-        n[1] += counts(trial);
+        n[1] += report_counts(trial);
         n[2] += failed;
         n[3] += failed && !strcmp(report_text(trial, "failure"), "diverged");
         n[4] += cancelled;
@@ -159,171 +115,29 @@ static json_t *outcomes_of(const json_t *trials, const char *variant)
     return json;
 }
 
-/* Means over the jobs of what was told of their gradients, where it was. */
-static json_t *telemetry_of(const json_t *trials, const char *variant, double *room)
+/* "dice" or "ce" when the other loss has no weight in any step, else "both". */
+static const char *losses_of(const json_t *loss)
 {
-    json_t *names = json_object(), *telemetry = json_object(), *trial, *value;
-    size_t i;
-    const char *name;
-    json_array_foreach(trials, i, trial)
-        if (is_of(trial, variant) && counts(trial)) json_object_update(names, json_object_get(trial, "means"));
-    json_object_foreach(names, name, value) {
-        size_t count = 0;
-        struct stats_summary s;
-        json_array_foreach(trials, i, trial) {
-            double x = is_of(trial, variant) && counts(trial) ? report_number(json_object_get(trial, "means"), name) : (double)NAN;
-            if (!isnan(x)) room[count++] = x;
-        }
-        stats_summarise(room, count, &s);
-        json_object_set_new(telemetry, name, real_or_null(s.mean));
-    }
-    json_decref(names);
-    return telemetry;
+    double alpha = report_number(loss, "alpha"), dice = report_number(loss, "lambda_dice"), ce = report_number(loss, "lambda_ce");
+    if (strcmp(report_text(loss, "strategy"), "constant")) return "both";
+    if (alpha >= 1 || (isnan(alpha) && ce <= 0)) return "dice";
+    return alpha <= 0 || (isnan(alpha) && dice <= 0) ? "ce" : "both";
 }
 
-static json_t *variant_of(const json_t *trials, const char *variant, const struct score_list *scores, double *room)
+static json_t *variant_of(const json_t *trials, const json_t *first, const struct report_scores *scores, double *room)
 {
+    const char *variant = report_text(first, "label");
     json_t *of = json_object(), *json = outcomes_of(trials, variant);
     for (size_t s = 0; s < scores->count; s++) json_object_set_new(of, scores->of[s].name, summary_of(trials, variant, scores->of[s].name, room));
     json_object_set_new(json, "name", json_string(variant));
+    json_object_set_new(json, "losses", json_string(losses_of(json_object_get(first, "loss"))));
     json_object_set_new(json, "scores", of);
-    json_object_set_new(json, "telemetry", telemetry_of(trials, variant, room));
+    json_object_set_new(json, "conflict", report_conflict(trials, variant));
     return json;
-}
-
-/* ---- comparisons -------------------------------------------------------------------------------------------------------------------- */
-struct pairing { /* one variant against the reference on one score */
-    size_t count;
-    double *difference, **images, *room;
-    size_t *image_count;
-    bool with_images;
-};
-
-/* Differences image by image, where both have their images in the same order. */
-static void pair_images(struct pairing *p, const json_t *a, const json_t *b)
-{
-    const json_t *x = json_object_get(a, "images"), *y = json_object_get(b, "images");
-    size_t n = json_array_size(x), used = 0;
-    p->images[p->count] = NULL;
-    p->image_count[p->count] = 0;
-    if (!n || n > IMAGES_MAX || json_array_size(y) != n) return;
-    double *d = must_calloc(n, sizeof *d);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *u = json_array_get(x, i), *v = json_array_get(y, i);
-        if (json_is_number(u) && json_is_number(v)) d[used++] = json_number_value(u) - json_number_value(v);
-    }
-    p->images[p->count] = d;
-    p->image_count[p->count] = used;
-    p->with_images = p->with_images || used;
-}
-
-static void make_pairs(struct pairing *p, const json_t *trials, const char *variant, const char *reference, const char *score)
-{
-    size_t i;
-    json_t *trial;
-    p->count = 0;
-    p->with_images = false;
-    json_array_foreach(trials, i, trial) {
-        const json_t *other = is_of(trial, variant) ? partner(trials, trial, reference) : NULL;
-        double d = other ? score_of(trial, score) - score_of(other, score) : (double)NAN;
-        if (isnan(d)) continue;
-        p->difference[p->count] = d;
-        p->images[p->count] = NULL;
-        if (!strcmp(score, "val/dice_image")) pair_images(p, trial, other);
-        p->count++;
-    }
-}
-
-static void free_images(struct pairing *p)
-{
-    for (size_t i = 0; i < p->count; i++) free(p->images[i]);
-}
-
-/* The spread of seeds that a difference is held against: of both, pooled. */
-static double pooled_deviation(const json_t *report, const char *variant, const char *reference, const char *score)
-{
-    size_t i;
-    json_t *v;
-    double squares = 0, freedom = 0;
-    json_array_foreach(json_object_get(report, "variants"), i, v) {
-        const json_t *s = json_object_get(json_object_get(v, "scores"), score);
-        double n = report_number(s, "n"), deviation = report_number(s, "deviation");
-        if ((strcmp(report_text(v, "name"), variant) && strcmp(report_text(v, "name"), reference)) || !(n > 1)) continue;
-        squares += (n - 1) * deviation * deviation;
-        freedom += n - 1;
-    }
-    return freedom > 0 ? sqrt(squares / freedom) : (double)NAN;
-}
-
-/* Fewer than five pairs cannot be tested: only a difference that every seed shows, three times their spread, is called large. */
-static bool is_large(const struct pairing *p, double mean, double spread)
-{
-    for (size_t i = 0; i < p->count; i++)
-        if (!(p->difference[i] * mean > 0)) return false;
-    return p->count >= 2 && fabs(mean) > 3 * spread;
-}
-
-static json_t *comparison_of(json_t *report, const json_t *trials, const char *variant, const struct score *score, uint64_t seed, struct pairing *p)
-{
-    const char *reference = report_text(report, "reference");
-    struct stats_interval interval;
-    struct stats_summary s;
-    make_pairs(p, trials, variant, reference, score->name);
-    stats_summarise(p->difference, p->count, &s);
-    double spread = pooled_deviation(report, variant, reference, score->name);
-    bool tested = p->count >= STATS_PAIRS_MIN;
-    json_t *json = json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:b}", "variant", variant, "score", score->name, "better", score->row->better, "pairs", (json_int_t)p->count,
-                             "difference", real_or_null(s.mean), "spread", real_or_null(spread), "over_images", p->with_images);
-    if (tested) {
-        stats_bootstrap(&(struct stats_pairs){p->count, p->difference, (const double *const *)p->images, p->image_count}, seed, p->room, &interval);
-        json_object_set_new(json, "low", real_or_null(interval.low));
-        json_object_set_new(json, "high", real_or_null(interval.high));
-        json_object_set_new(json, "p", json_real(interval.p));
-    } else
-        json_object_set_new(json, "word", json_string(is_large(p, s.mean, spread) ? "large" : "not settled"));
-    free_images(p);
-    return json;
-}
-
-/* Holm's correction over the variants that were tested on one score; then the word. */
-static void correct(json_t *comparisons, size_t from)
-{
-    size_t count = json_array_size(comparisons), tested = 0;
-    double *p = must_calloc(count + 1, sizeof *p);
-    for (size_t i = from; i < count; i++) {
-        const json_t *one = json_array_get(comparisons, i);
-        if (json_object_get(one, "p")) p[tested++] = report_number(one, "p");
-    }
-    stats_holm(p, tested);
-    tested = 0;
-    for (size_t i = from; i < count; i++) {
-        json_t *one = json_array_get(comparisons, i);
-        if (!json_object_get(one, "p")) continue;
-        json_object_set_new(one, "p_holm", json_real(p[tested]));
-        json_object_set_new(one, "word", json_string(p[tested] < 0.05 ? "real" : "noise"));
-        tested++;
-    }
-    free(p);
-}
-
-static void compare(json_t *report, const json_t *trials, const struct score_list *scores, struct pairing *p)
-{
-    json_t *comparisons = json_array(), *variant;
-    size_t v;
-    for (size_t s = 0; s < scores->count; s++) {
-        size_t from = json_array_size(comparisons);
-        json_array_foreach(json_object_get(report, "variants"), v, variant) {
-            const char *name = report_text(variant, "name");
-            if (!strcmp(name, report_text(report, "reference"))) continue;
-            json_array_append_new(comparisons, comparison_of(report, trials, name, &scores->of[s], (uint64_t)s << 20 | v, p));
-        }
-        correct(comparisons, from);
-    }
-    json_object_set_new(report, "comparisons", comparisons);
 }
 
 /* ---- the rest --------------------------------------------------------------------------------------------------------------------- */
-static void add_variants(json_t *report, const json_t *trials, const struct score_list *scores, double *room)
+static void add_variants(json_t *report, const json_t *trials, const struct report_scores *scores, double *room)
 {
     json_t *variants = json_array(), *seen = json_object(), *trial;
     size_t i;
@@ -331,7 +145,7 @@ static void add_variants(json_t *report, const json_t *trials, const struct scor
         const char *label = report_text(trial, "label");
         if (json_object_get(seen, label)) continue;
         json_object_set_new(seen, label, json_true());
-        json_array_append_new(variants, variant_of(trials, label, scores, room));
+        json_array_append_new(variants, variant_of(trials, trial, scores, room));
     }
     json_decref(seen);
     json_object_set_new(report, "variants", variants);
@@ -371,7 +185,7 @@ static double seconds_of(const json_t *trials, const char *variant, double *room
     json_t *trial;
     struct stats_summary s;
     json_array_foreach(trials, i, trial) {
-        double x = is_of(trial, variant) && counts(trial) ? report_number(trial, "s_per_step") : (double)NAN;
+        double x = report_is_of(trial, variant) && report_counts(trial) ? report_number(trial, "s_per_step") : (double)NAN;
         if (!isnan(x)) room[count++] = x;
     }
     stats_summarise(room, count, &s);
@@ -385,13 +199,13 @@ static void add_timing(json_t *report, const json_t *trials, double *room)
     double standard = seconds_of(trials, report_text(report, "reference"), room);
     json_array_foreach(json_object_get(report, "variants"), i, variant) {
         double seconds = seconds_of(trials, report_text(variant, "name"), room);
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", report_text(variant, "name"), "s_per_step", real_or_null(seconds), "relative",
-                                              real_or_null(seconds / standard)));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", report_text(variant, "name"), "s_per_step", report_real(seconds), "relative",
+                                              report_real(seconds / standard)));
     }
     json_object_set_new(report, "timing", json_pack("{s:o}", "variants", list));
 }
 
-static void add_head(json_t *report, const json_t *sweep, const json_t *trials, const struct score_list *scores)
+static void add_head(json_t *report, const json_t *sweep, const json_t *trials, const struct report_scores *scores)
 {
     const char *reference = report_text(sweep, "reference");
     json_t *names = json_array();
@@ -404,27 +218,26 @@ static void add_head(json_t *report, const json_t *sweep, const json_t *trials, 
     json_object_set_new(report, "monitor", json_string(report_text(json_array_get(trials, 0), "monitor")));
     json_object_set_new(report, "outcomes", outcomes_of(trials, NULL));
     json_object_set_new(report, "scores", names);
-    json_object_set_new(report, "absent", absent_scores(scores));
+    json_object_set_new(report, "absent", report_absent_scores(scores));
 }
 
-json_t *report_make(const json_t *results)
+json_t *report_make(const json_t *results, struct report_images *images)
 {
     const json_t *sweep = json_object_get(results, "sweep"), *trials = json_object_get(results, "trials");
-    size_t count = json_array_size(trials) + 1;
-    struct score_list *scores = must_calloc(1, sizeof *scores);
-    double *room = must_calloc(count, sizeof *room);
-    struct pairing p = {.difference = must_calloc(count, sizeof(double)), .images = must_calloc(count, sizeof(double *)),
-                        .room = must_calloc(STATS_ROUNDS, sizeof(double)), .image_count = must_calloc(count, sizeof(size_t))};
+    struct report_scores *scores = must_calloc(1, sizeof *scores);
+    double *room = must_calloc(json_array_size(trials) + 1, sizeof *room);
     json_t *report = json_object();
-    find_scores(trials, scores);
+    report_find_scores(trials, scores);
     add_head(report, sweep, trials, scores);
     add_variants(report, trials, scores, room);
-    compare(report, trials, scores, &p);
+    report_compare(report, trials, scores, images);
+    json_object_set_new(report, "curves", report_curves(report, trials));
     add_repeat(report, sweep, trials);
+    report_headline(report);
     report_words(report);
     add_run(report, sweep, trials);
     add_timing(report, trials, room);
-    void *const owned[] = {p.difference, p.images, p.room, p.image_count, room, scores};
-    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) free(owned[i]);
+    free(room);
+    free(scores);
     return report;
 }

@@ -1,8 +1,7 @@
 /* report_markdown: the report as a page of text. */
-#include "server/report.h"
+#include "server/report_parts.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 static enum err add_cell(struct buf *to, int digits, double value)
@@ -76,23 +75,34 @@ static enum err add_comparisons(const json_t *report, struct buf *to)
     return e;
 }
 
-static enum err add_telemetry(const json_t *report, struct buf *to)
+static enum err add_conflict_rows(const json_t *variant, struct buf *to)
+{
+    static const char *const numbers[] = {"conflict_rate", "cos_median", "ratio_first", "ratio_last"};
+    const json_t *conflict = json_object_get(variant, "conflict");
+    enum err e = OK;
+    const char *level;
+    json_t *one;
+    json_object_foreach(json_object_get(conflict, "levels"), level, one) {
+        e = add_label(to, report_text(variant, "name"));
+        if (!e) e = buf_printf(to, " | %s", level);
+        for (int k = 0; k < 4 && !e; k++) e = add_cell(to, 3, report_number(one, numbers[k]));
+        if (!e) e = add_cell(to, 3, report_number(conflict, "alpha_effective"));
+        if (!e) e = add_cell(to, 0, report_number(conflict, "trials"));
+        if (!e) e = buf_text(to, " |\n");
+        if (e) break;
+    }
+    return e;
+}
+
+static enum err add_conflict(const json_t *report, struct buf *to)
 {
     const json_t *variants = json_object_get(report, "variants");
-    enum err e = OK;
-    bool any = false;
-    for (size_t v = 0; v < json_array_size(variants) && !e; v++) {
-        const json_t *variant = json_array_get(variants, v);
-        const char *name;
-        json_t *value;
-        json_object_foreach(json_object_get(variant, "telemetry"), name, value) {
-            if (!any) e = buf_text(to, "\n## Gradients of the two losses, means over the jobs\n\n| variant | series | mean |\n|---|---|---|\n");
-            any = true;
-            if (!e) e = add_label(to, report_text(variant, "name"));
-            if (!e) e = buf_printf(to, " | %s | %.4f |\n", name, json_number_value(value));
-            if (e) break;
-        }
-    }
+    bool told = false;
+    for (size_t v = 0; v < json_array_size(variants); v++) told = told || json_is_object(json_object_get(json_array_get(variants, v), "conflict"));
+    if (!told) return OK;
+    enum err e = buf_text(to, "\n## Gradients of the two losses: medians over the trials\n\nIn conflict: cosine below 0. Ratio: length of Dice's gradient over that of cross-entropy's, in the first and the last"
+                              " quarter of the diagnosed steps.\n\n| variant | level | steps in conflict | median cosine | ratio first | ratio last | effective alpha | trials |\n|---|---|---|---|---|---|---|---|\n");
+    for (size_t v = 0; v < json_array_size(variants) && !e; v++) e = add_conflict_rows(json_array_get(variants, v), to);
     return e;
 }
 
@@ -122,10 +132,11 @@ enum err report_markdown(const json_t *report, struct buf *to)
 {
     const char *name = report_text(report, "name");
     enum err e = buf_printf(to, "# %s\n", *name ? name : "Sweep");
-    if (!e) e = add_list(to, "What it says", json_object_get(report, "answer"));
+    if (!e) e = add_list(to, "Can Dice and cross-entropy be trained together here, and how?", json_object_get(report, "headline"));
+    if (!e) e = add_list(to, "What is real and what is noise", json_object_get(report, "answer"));
     if (!e) e = add_variants(report, to);
     if (!e) e = add_comparisons(report, to);
-    if (!e) e = add_telemetry(report, to);
+    if (!e) e = add_conflict(report, to);
     if (!e) e = add_cost(report, to);
     if (!e) e = add_list(to, "What it does not show", json_object_get(report, "notes"));
     return e ? e : add_repeat(report, to);

@@ -74,25 +74,20 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The mean of one pair in one round: of its images drawn anew, or the difference itself. `place` counts the round's draws. */
-static double draw_pair(const struct stats_pairs *p, size_t i, uint64_t seed, uint64_t round, uint64_t *place)
+static const uint64_t set_places = UINT64_C(1) << 32; /* behind those of the pairs */
+
+/* The difference of one pair in one round: with the round's images, or as it is. */
+static double draw_pair(const struct stats_pairs *p, size_t i, uint64_t seed, uint64_t round)
 {
-    size_t images = p->images && p->images[i] ? p->image_count[i] : 0;
-    double sum = 0;
-    if (!images) return p->difference[i];
-    for (size_t k = 0; k < images; k++) sum += p->images[i][draw_below(seed, round, (*place)++, (uint32_t)images)];
-    return sum / (double)images;
+    const double *redrawn = p->redrawn ? p->redrawn[i] : NULL;
+    return redrawn ? redrawn[draw_below(seed, round, set_places + (uint64_t)p->set[i], (uint32_t)p->redraws)] : p->difference[i];
 }
 
 static void draw_rounds(const struct stats_pairs *p, uint64_t seed, double *means)
 {
     for (uint64_t round = 0; round < STATS_ROUNDS; round++) {
         double sum = 0;
-        uint64_t place = 0;
-        for (size_t k = 0; k < p->count; k++) {
-            size_t i = draw_below(seed, round, place++, (uint32_t)p->count);
-            sum += draw_pair(p, i, seed, round, &place);
-        }
+        for (size_t place = 0; place < p->count; place++) sum += draw_pair(p, draw_below(seed, round, place, (uint32_t)p->count), seed, round);
         means[round] = sum / (double)p->count;
     }
     qsort(means, STATS_ROUNDS, sizeof *means, by_value);
@@ -107,27 +102,46 @@ static double quantile(const double *sorted, double share)
     return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
-static double p_of(const double *means, double difference, size_t pairs)
+/* How far the mean scatters, and with how many degrees that is known. */
+struct scatter {
+    double drawn, widened; /* standard deviations: of the rounds; with small samples allowed for */
+    int freedom;
+};
+
+static struct scatter scatter_of(const struct stats_pairs *p, const double *means)
 {
-    struct stats_summary s;
-    double n = (double)pairs;
-    stats_summarise(means, STATS_ROUNDS, &s);
-    if (s.deviation > 0) return 2 * stats_student(-fabs(difference) / (s.deviation * sqrt(n / (n - 1))), (int)pairs - 1);
+    struct stats_summary rounds, pairs;
+    double n = (double)p->count, units = (double)p->units;
+    stats_summarise(means, STATS_ROUNDS, &rounds);
+    stats_summarise(p->difference, p->count, &pairs);
+    double all = rounds.deviation * rounds.deviation, of_seeds = pairs.deviation * pairs.deviation * (n - 1) / (n * n);
+    double seeds = all * n / (n - 1), images = 0, freedom = n - 1;
+    if (p->redrawn && p->units > 1 && all > of_seeds) { /* without images the two are the same but for the draws' own noise */
+        seeds = of_seeds * n / (n - 1);
+        images = (all - of_seeds) * units / (units - 1);
+        freedom = floor((seeds + images) * (seeds + images) / (seeds * seeds / (n - 1) + images * images / (units - 1)));
+    }
+    return (struct scatter){rounds.deviation, sqrt(seeds + images), (int)freedom};
+}
+
+static double p_of(const struct scatter *s, double difference)
+{
+    if (s->widened > 0) return 2 * stats_student(-fabs(difference) / s->widened, s->freedom);
     return difference == 0 ? 1 : 0; /* every pair differs by exactly the same */
 }
 
 void stats_bootstrap(const struct stats_pairs *pairs, uint64_t seed, double *room, struct stats_interval *interval)
 {
     struct stats_summary summary;
-    double n = (double)pairs->count;
     stats_summarise(pairs->difference, pairs->count, &summary);
     *interval = (struct stats_interval){summary.mean, nan_value, nan_value, 1};
     if (pairs->count < 2) return;
     draw_rounds(pairs, seed, room);
-    double tail = normal(-sqrt(n / (n - 1)) * stats_student_quantile(0.975, (int)pairs->count - 1), 0);
+    struct scatter s = scatter_of(pairs, room);
+    double wider = s.drawn > 0 ? s.widened / s.drawn : 1, tail = normal(-wider * stats_student_quantile(0.975, s.freedom), 0);
     interval->low = quantile(room, tail);
     interval->high = quantile(room, 1 - tail);
-    interval->p = p_of(room, interval->mean, pairs->count);
+    interval->p = p_of(&s, interval->mean);
 }
 
 void stats_holm(double *p, size_t count)

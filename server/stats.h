@@ -10,25 +10,33 @@ struct stats_summary {
 };
 void stats_summarise(const double *x, size_t count, struct stats_summary *summary);
 
-/* Pairs: the same seed (and fold) with one variant and with the reference. difference[i] = variant - reference of pair i. Where a pair
-   has values of single images, images[i][0 .. image_count[i]) are their differences, and the pair's difference is their mean. */
+/* Pairs: the same seed (and fold) with one variant and with the reference. difference[i] = variant - reference of pair i. Where its images
+   are known, redrawn[i][0 .. redraws) are what the difference would be with the images drawn anew: redraw k is of the same images in
+   all pairs of one set (a validation split). */
 struct stats_pairs {
     size_t count;
     const double *difference;
-    const double *const *images;  /* NULL: of no pair; images[i] NULL: not of this one */
-    const size_t *image_count;
+    const double *const *redrawn; /* NULL: of no pair; redrawn[i] NULL: not of this one */
+    const int *set;               /* [count], from 0; looked at where redrawn[i] is there */
+    size_t redraws;
+    size_t units;                 /* images (or groups of them) that the redraws draw from, all sets together */
 };
 struct stats_interval {
     double mean, low, high; /* 95 % */
     double p;               /* two-sided, of no difference; 1 for fewer than two pairs */
 };
 enum { STATS_ROUNDS = 20000, STATS_PAIRS_MIN = 5 /* below it an interval says nothing that words could not */ };
-/* Bootstrap of the mean difference: draws pairs with replacement, and within a drawn pair its images with replacement. A draw is a
-   function of (seed, round, place), so the result is the same on every machine.
+/* Bootstrap of the mean difference: each round draws pairs with replacement, and images within them with replacement: one redraw for
+   each set, as all seeds are judged on the same images (drawn apart for every seed, what is peculiar to an image would average out over
+   the seeds, and the interval would be too narrow). A draw is a function of (seed, round, place), so the result is the same on every
+   machine.
    The plain percentile interval is too narrow for few pairs: its tails are taken at alpha' = 2 Phi(-sqrt(n/(n-1)) t(1-alpha/2, n-1))
    (Hesterberg 2015, expanded percentile interval). p = 2 T(-|mean| / (s sqrt(n/(n-1)))) with n - 1 degrees, s the deviation of the means
-   over the rounds: without images that is Student's paired test, with them the images' own scatter is in it. (Counting rounds beyond 0
-   cannot tell 0.01 from 0.0001 for few pairs, and Holm's correction over ten variants needs just that.)
+   over the rounds: without images that is Student's paired test. (Counting rounds beyond 0 cannot tell 0.01 from 0.0001 for few pairs, and
+   Holm's correction over ten variants needs just that.)
+   With images the variance over the rounds has two parts: that of the seeds, known in closed form, and the rest, which the images brought.
+   Each is widened by its own n/(n-1), and the degrees of freedom are those of Welch and Satterthwaite, rounded down: five seeds judged on
+   a thousand images are not held to Student's width for five.
    `room` holds STATS_ROUNDS doubles. */
 void stats_bootstrap(const struct stats_pairs *pairs, uint64_t seed, double *room, struct stats_interval *interval);
 /* Holm's step-down correction of p[count], in place. */

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "server/store_db.h"
+#include "server/store_images.h"
 #include "server/store_views.h"
+
+enum { RESULTS_TRIALS_MAX = 16, RESULTS_BYTES_ENOUGH = 512 << 10 }; /* of one page: so long and no longer others wait for the store */
 
 #define COLUMNS " number, max_running, coalesce(prune_min_epochs, 0), coalesce(prune_eta, 0), id, body_sha256, coalesce(prune_metric, ''), cancelled_at_ms IS NOT NULL, token_id "
 
@@ -179,23 +182,45 @@ enum err store_trial_list(struct store_db *db, int64_t sweep, struct buf *to)
 }
 
 /* The epoch of the best monitor: the first of equals, as the trainer takes it. NaN is NULL here, and never best. A loss of exactness would
-   show in a report: json_object writes 15 digits, so the scores come as quoted texts of 17. */
-enum err store_trial_results(struct store_db *db, int64_t sweep, struct buf *to)
+   show in a report: json_object writes 15 digits, so the scores come as quoted texts of 17. A curve is for the eye: 200 epochs of it. */
+#define SLICE \
+    "WITH slice AS (SELECT * FROM trial WHERE sweep = ?1 AND trial > ?2 ORDER BY trial LIMIT ?3)," \
+    " best AS (SELECT t.job, (SELECT m.step FROM series s JOIN metric m ON m.series = s.number WHERE s.job = t.job AND s.x = 'epoch' AND" \
+    " s.name = json_extract(x.spec, '$.validation.monitor') AND m.value IS NOT NULL ORDER BY m.value DESC, m.step LIMIT 1) AS step" \
+    " FROM slice t JOIN job_text x ON x.job = t.job) "
+#define CURVE \
+    "(SELECT json_group_array(json_array(step, value)) FROM (SELECT m.step, m.value, row_number() OVER (ORDER BY m.step) k, count(*) OVER () n" \
+    "  FROM series s JOIN metric m ON m.series = s.number WHERE s.job = j.number AND s.x = 'epoch' AND s.name = json_extract(x.spec, '$.validation.monitor'))" \
+    "  WHERE (k - 1) % ((n + 199) / 200) = 0)"
+
+enum err store_trial_results(struct store_db *db, int64_t sweep, int64_t after, struct buf *to, int64_t *next)
 {
     static const char sql[] =
-        "WITH best AS (SELECT t.job, (SELECT m.step FROM series s JOIN metric m ON m.series = s.number WHERE s.job = t.job AND s.x = 'epoch' AND"
-        " s.name = json_extract(x.spec, '$.validation.monitor') AND m.value IS NOT NULL ORDER BY m.value DESC, m.step LIMIT 1) AS step"
-        " FROM trial t JOIN job_text x ON x.job = t.job WHERE t.sweep = ?1) "
-        TRIAL ", 'spec_hash', j.spec_hash, 'strategy', j.strategy, 'losses', j.losses, 'nondeterministic', j.nondeterministic,"
-        " 'monitor', json_extract(x.spec, '$.validation.monitor'), 'best_epoch', b.step, 'images', json_extract(x.result, '$.val_images.dice'),"
+        SLICE TRIAL ", 'spec_hash', j.spec_hash, 'strategy', j.strategy, 'losses', j.losses, 'nondeterministic', j.nondeterministic,"
+        " 'monitor', json_extract(x.spec, '$.validation.monitor'), 'loss', json_extract(x.spec, '$.loss'), 'best_epoch', b.step,"
+        " 'verdict', json_extract(x.result, '$.verdict'), 'curve', " CURVE ","
         " 'scores', (SELECT json_group_object(s.name, printf('%!.17g', m.value)) FROM series s JOIN metric m ON m.series = s.number AND m.step = b.step"
         "  WHERE s.job = j.number AND s.x = 'epoch' AND s.kind = 'result' AND substr(s.name, 1, 4) = 'val/' AND m.value IS NOT NULL),"
-        " 'means', (SELECT json_group_object(name, mean) FROM (SELECT s.name, printf('%!.17g', avg(m.value)) mean FROM series s JOIN metric m ON m.series = s.number"
-        "  WHERE s.job = j.number AND s.x = 'epoch' AND s.kind = 'result' AND substr(s.name, 1, 5) = 'grad/' AND m.value IS NOT NULL GROUP BY s.name)),"
         " 's_per_step', (SELECT json_extract(x.spec, '$.training.batch') / avg(m.value) FROM series s JOIN metric m ON m.series = s.number"
-        "  WHERE s.job = j.number AND s.name = 'time/images_per_s' AND m.value > 0))"
-        " FROM trial t JOIN job j ON j.number = t.job JOIN job_text x ON x.job = t.job JOIN best b ON b.job = t.job" TRIAL_ORDER;
-    return store_add_rows(store_query(db, sql, "i", sweep), to);
+        "  WHERE s.job = j.number AND s.name = 'time/images_per_s' AND m.value > 0)), t.job, t.trial"
+        " FROM slice t JOIN job j ON j.number = t.job JOIN job_text x ON x.job = t.job JOIN best b ON b.job = t.job"
+        " ORDER BY t.trial";
+    size_t begin = to->length;
+    int64_t rows = 0, last = after;
+    enum err e = OK;
+    sqlite3_stmt *st = store_query(db, sql, "iii", sweep, after, (int64_t)RESULTS_TRIALS_MAX);
+    while (!e && to->length - begin < RESULTS_BYTES_ENOUGH && store_step(st)) {
+        e = buf_printf(to, "%s{\"trial\":", rows++ ? "," : "");
+        if (!e) e = buf_text(to, store_text(st, 0));
+        if (!e) e = buf_text(to, ",\"images\":");
+        if (!e) e = store_images_add(db, store_int(st, 1), to);
+        if (!e) e = buf_text(to, "}");
+        last = store_int(st, 2);
+    }
+    bool more = rows == RESULTS_TRIALS_MAX || to->length - begin >= RESULTS_BYTES_ENOUGH;
+    *next = more ? last : STORE_ABSENT;
+    enum err end = store_end(st);
+    return e ? e : end;
 }
 
 /* ---- pruning ---- */

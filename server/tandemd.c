@@ -226,9 +226,10 @@ static void stop(struct daemon *d)
 {
     if (d->app.http) http_stop(d->app.http);
     reaper_stop(d->reaper);
+    desk_stop(d->app.desk); /* a report in the making asks the queue for its next page */
     if (d->app.queue) queue_close(d->app.queue);
-    store_close(d->app.store); /* its last answers may still go to the desk */
-    desk_stop(d->app.desk);
+    store_close(d->app.store); /* its last answers may still knock at the desk */
+    desk_free(d->app.desk);
     if (d->app.blobs) blob_store_close(d->app.blobs);
     if (d->app.hub) stream_hub_free(d->app.hub);
     auth_free(d->auth);

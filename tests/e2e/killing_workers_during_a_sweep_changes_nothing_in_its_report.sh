@@ -48,6 +48,14 @@ lost=$(curl -fsS "$server/v1/sweeps/$wild/report" | jq '[.run.jobs[].attempts] |
 [ "$lost" -gt 4 ] || fail "no trial had to begin again: $lost attempts"
 cmp calm.json wild.json || { diff calm.json wild.json | head -n 20; fail "the report differs after $kills kills"; }
 
+# What single images scored, and the worst of them, are the same, too.
+images() { for j in $(curl -fsS "$server/v1/sweeps/$1/trials" | jq -r '.trials[].job'); do curl -fsS "$server/v1/jobs/$j/images?order=split"; job "$j" | jq -c .result.scores.worst_images; done; }
+images "$calm" >calm.images
+images "$wild" >wild.images
+[ "$(jq -s '[.[] | select(type == "object") | .images[] | select(.dice != null)] | length' calm.images)" = 8 ] || fail "not two images of each of four trials: $(cat calm.images)"
+cmp calm.images wild.images || fail "images scored otherwise after $kills kills"
+[ "$(jq '[.curves.variants[].epochs | length] | min' calm.json)" = "$epochs" ] || fail "the curves lack epochs: $(jq -c .curves calm.json)"
+
 # One kernels for all: the jobs of both sweeps trained with the same.
 for s in "$calm" "$wild"; do
     for j in $(curl -fsS "$server/v1/sweeps/$s/trials" | jq -r '.trials[].job'); do job "$j" | jq -cS .kernels; done

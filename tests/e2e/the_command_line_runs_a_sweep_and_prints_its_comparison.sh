@@ -21,6 +21,10 @@ id=$("$tandem" sweep submit sweep.json --seeds 1 --wait -o name) || fail "submit
 [ "$("$tandem" ls --sweep "$id" -o name | wc -l)" = 2 ] || fail "ls --sweep does not show its two jobs"
 "$tandem" compare "$id" >one.md
 grep -q "not settled against even (fewer than five seeds): dice only" one.md || fail "one seed says more than it can: $(cat one.md)"
+grep -q "^- They train together\|^- As far as so few seeds show" one.md || fail "no short answer: $(head -n 6 one.md)"
+one=$("$tandem" ls --sweep "$id" -o name | head -n 1)
+"$tandem" images "$one" | grep -q "^IMAGE  *CLASS  *DICE" || fail "no images: $("$tandem" images "$one")"
+"$tandem" get "$one" | grep -q "^worst images by Dice: " || fail "get does not name the worst images: $("$tandem" get "$one")"
 "$tandem" sweep extend "$id" --seeds 2 --wait >extended.txt || fail "extend ended with $?: $(cat extended.txt)"
 grep -q "succeeded 4" extended.txt || fail "four trials did not succeed: $(cat extended.txt)"
 "$tandem" sweep trials "$id" | grep -q "succeeded  *2  *dice only" || fail "trials lacks dice only with seed 2: $("$tandem" sweep trials "$id")"

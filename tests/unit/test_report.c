@@ -1,40 +1,13 @@
 /* test_report: from made-up results to words: what is real, what is noise, and that nothing is dropped. */
-#include "server/report.h"
-
 #include <math.h>
-#include <stdbool.h>
 #include "tests/check.h"
-
-/* Adds a trial of `label`; score NaN: it diverged; pruned at `pruned` (0: not). */
-static void add(json_t *results, const char *label, int seed, double dice, double ece, int pruned)
-{
-    json_t *trials = json_object_get(results, "trials"), *scores = json_object();
-    char text[32];
-    bool diverged = isnan(dice);
-    snprintf(text, sizeof text, "%.17g", dice);
-    if (!diverged) json_object_set_new(scores, "val/dice", json_string(text));
-    snprintf(text, sizeof text, "%.17g", ece);
-    if (!diverged && ece >= 0) json_object_set_new(scores, "val/ece", json_string(text));
-    json_array_append_new(trials, json_pack("{s:i, s:s, s:i, s:n, s:s, s:s, s:s?, s:o, s:i, s:i, s:i, s:s, s:s, s:i, s:o, s:{}, s:f}", "trial", (int)json_array_size(trials), "label", label,
-                                            "seed", seed, "fold", "job", "j", "state", diverged ? "failed" : "succeeded" /* a pruned one may have ended before it heard */, "failure", diverged ? "diverged" : NULL,
-                                            "pruned_epoch", pruned ? json_integer(pruned) : json_null(), "attempt", 1, "losses", 0, "nondeterministic", 0, "spec_hash", "h",
-                                            "monitor", "val/dice", "best_epoch", 3, "scores", scores, "means", "s_per_step", 0.5));
-}
-
-static json_t *empty(void)
-{
-    return json_pack("{s:{s:s, s:n, s:s, s:[s], s:s, s:s, s:i}, s:[]}", "sweep", "name", "losses", "preset", "reference", "constant 0.5", "not_built", "mgda", "spec_hash", "abc", "id",
-                     "sweep-id", "created_at_ms", 5, "trials");
-}
+#include "tests/unit/report_fixture.h"
 
 static const json_t *comparison(const json_t *report, const char *variant, const char *score)
 {
-    const json_t *list = json_object_get(report, "comparisons");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *c = json_array_get(list, i);
-        if (!strcmp(report_text(c, "variant"), variant) && !strcmp(report_text(c, "score"), score)) return c;
-    }
-    check_fail(__FILE__, __LINE__, "no comparison of %s on %s", variant, score);
+    const json_t *c = report_comparison(report, variant, score);
+    if (!c) check_fail(__FILE__, __LINE__, "no comparison of %s on %s", variant, score);
+    return c;
 }
 
 static char *dump(const json_t *report, const char *key)
@@ -48,19 +21,19 @@ static char *dump(const json_t *report, const char *key)
 static json_t *eight_seeds(void)
 {
     static const double noise[] = {0.010, -0.012, 0.004, -0.006, 0.008, -0.003, -0.009, 0.007};
-    json_t *results = empty();
+    json_t *results = fixture_empty();
     for (int s = 0; s < 8; s++) {
         double base = 0.7 + noise[(s + 3) % 8];
-        add(results, "constant 0.5", s + 1, base, 0.05, 0);
-        add(results, "far", s + 1, base + 0.1 + noise[s] / 4, 0.20 + noise[s], 0);
-        add(results, "near", s + 1, base + noise[(s + 5) % 8], 0.05 + noise[s] / 10, 0);
+        fixture_add(results, "constant 0.5", s + 1, base, 0.05, 0);
+        fixture_add(results, "far", s + 1, base + 0.1 + noise[s] / 4, 0.20 + noise[s], 0);
+        fixture_add(results, "near", s + 1, base + noise[(s + 5) % 8], 0.05 + noise[s] / 10, 0);
     }
     return results;
 }
 
 void test_report_tells_a_real_difference_from_noise(void)
 {
-    json_t *results = eight_seeds(), *report = report_make(results);
+    json_t *results = eight_seeds(), *report = report_make(results, NULL);
     CHECK_TEXT(report_text(comparison(report, "far", "val/dice"), "word"), "real");
     CHECK_TEXT(report_text(comparison(report, "near", "val/dice"), "word"), "noise");
     CHECK_TEXT(report_text(comparison(report, "far", "val/ece"), "word"), "real");
@@ -81,19 +54,19 @@ void test_report_tells_a_real_difference_from_noise(void)
 
 void test_report_of_few_seeds_says_large_or_not_settled_and_no_more(void)
 {
-    json_t *results = empty();
+    json_t *results = fixture_empty();
     for (int s = 1; s <= 3; s++) {
-        add(results, "constant 0.5", s, 0.70 + 0.01 * s, -1, 0);
-        add(results, "dice only", s, 0.50 + 0.01 * s, -1, 0);
-        add(results, "ce only", s, s == 2 ? 0.74 : 0.70, -1, 0);
+        fixture_add(results, "constant 0.5", s, 0.70 + 0.01 * s, -1, 0);
+        fixture_add(results, "dice only", s, 0.50 + 0.01 * s, -1, 0);
+        fixture_add(results, "ce only", s, s == 2 ? 0.74 : 0.70, -1, 0);
     }
-    json_t *report = report_make(results);
+    json_t *report = report_make(results, NULL);
     CHECK_TEXT(report_text(comparison(report, "dice only", "val/dice"), "word"), "large");
     CHECK_TEXT(report_text(comparison(report, "ce only", "val/dice"), "word"), "not settled");
     CHECK(!json_object_get(comparison(report, "dice only", "val/dice"), "p"));
     CHECK(!json_object_get(comparison(report, "dice only", "val/dice"), "low"));
     char *all = json_dumps(report, 0);
-    CHECK(!strstr(all, "\"real\"") && !strstr(all, "noise"));
+    CHECK(!strstr(all, "\"real\"") && !strstr(all, "\"noise\""));
     free(all);
     json_decref(report);
     json_decref(results);
@@ -102,10 +75,10 @@ void test_report_of_few_seeds_says_large_or_not_settled_and_no_more(void)
 void test_report_counts_what_diverged_and_what_was_pruned(void)
 {
     json_t *results = eight_seeds();
-    add(results, "wild", 1, 0.9, -1, 0);
-    add(results, "wild", 2, (double)NAN, -1, 0);
-    add(results, "wild", 3, 0.95, -1, 2); /* its score is of an unfair length: it enters no mean */
-    json_t *report = report_make(results), *variants = json_object_get(report, "variants"), *wild = json_array_get(variants, 3);
+    fixture_add(results, "wild", 1, 0.9, -1, 0);
+    fixture_add(results, "wild", 2, (double)NAN, -1, 0);
+    fixture_add(results, "wild", 3, 0.95, -1, 2); /* its score is of an unfair length: it enters no mean */
+    json_t *report = report_make(results, NULL), *variants = json_object_get(report, "variants"), *wild = json_array_get(variants, 3);
     CHECK_TEXT(report_text(wild, "name"), "wild");
     CHECK_INT((int)report_number(wild, "trials"), 3);
     CHECK_INT((int)report_number(wild, "succeeded"), 1);
@@ -131,7 +104,7 @@ void test_report_is_the_same_whoever_ran_it_and_in_whatever_order(void)
         json_object_set_new(trial, "job", json_string("another"));
         json_object_set_new(trial, "s_per_step", json_real(0.01 * (double)i));
     }
-    json_t *one = report_make(results), *two = report_make(other);
+    json_t *one = report_make(results, NULL), *two = report_make(other, NULL);
     CHECK(!json_equal(one, two));
     static const char *const apart[] = {"run", "timing"};
     for (int k = 0; k < 2; k++) {
@@ -147,8 +120,8 @@ void test_report_pages_hold_the_words_and_escape_names(void)
 {
     json_t *results = eight_seeds();
     json_object_set_new(json_object_get(results, "sweep"), "name", json_string("<b>|losses"));
-    add(results, "<script>|x", 1, 0.7, 0.1, 0);
-    json_t *report = report_make(results);
+    fixture_add(results, "<script>|x", 1, 0.7, 0.1, 0);
+    json_t *report = report_make(results, NULL);
     struct buf md, html;
     buf_init(&md, 1 << 20);
     buf_init(&html, 1 << 20);

@@ -32,21 +32,18 @@ static void check_bootstrap(const json_t *c)
 {
     static double room[STATS_ROUNDS];
     double difference[PAIRS_MAX], images[PAIRS_MAX][IMAGES_MAX];
-    const double *image_of[PAIRS_MAX] = {NULL};
-    size_t image_count[PAIRS_MAX] = {0}, i;
+    const double *redrawn[PAIRS_MAX] = {NULL};
+    int set[PAIRS_MAX];
+    size_t redraws = 0, i, count = numbers(json_object_get(c, "pairs"), difference);
     struct stats_interval got;
     json_t *one;
-    json_array_foreach(json_object_get(c, "pairs"), i, one) {
-        struct stats_summary mean;
-        difference[i] = json_number_value(one);
+    json_array_foreach(json_object_get(c, "redrawn"), i, one) {
+        set[i] = (int)json_integer_value(json_array_get(json_object_get(c, "sets"), i));
         if (!json_is_array(one)) continue;
-        image_count[i] = numbers(one, images[i]);
-        image_of[i] = images[i];
-        stats_summarise(images[i], image_count[i], &mean);
-        difference[i] = mean.mean;
+        redraws = numbers(one, images[i]);
+        redrawn[i] = images[i];
     }
-    struct stats_pairs pairs = {json_array_size(json_object_get(c, "pairs")), difference, image_of, image_count};
-    stats_bootstrap(&pairs, (uint64_t)number(c, "seed"), room, &got);
+    stats_bootstrap(&(struct stats_pairs){count, difference, redrawn, set, redraws, (size_t)number(c, "units")}, (uint64_t)number(c, "seed"), room, &got);
     CHECK_NEAR(got.mean, number(c, "mean"), 1e-15);
     CHECK_NEAR(got.low, number(c, "low"), 1e-9);
     CHECK_NEAR(got.high, number(c, "high"), 1e-9);
@@ -94,7 +91,7 @@ void test_stats_of_pure_noise_find_a_difference_in_one_of_twenty(void)
             double u = 1 - draw_unit(82, c, 2 * i), v = draw_unit(82, c, 2 * i + 1);
             d[i] = sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
         }
-        stats_bootstrap(&(struct stats_pairs){PAIRS, d, NULL, NULL}, c, room, &got);
+        stats_bootstrap(&(struct stats_pairs){.count = PAIRS, .difference = d}, c, room, &got);
         found += got.p < 0.05;
         CHECK(got.low <= got.mean && got.mean <= got.high);
     }
@@ -106,10 +103,10 @@ void test_stats_of_one_pair_or_of_equal_runs_say_nothing(void)
     static double room[STATS_ROUNDS];
     struct stats_interval got;
     static const double one[] = {0.4}, equal[] = {0, 0, 0, 0, 0, 0};
-    stats_bootstrap(&(struct stats_pairs){1, one, NULL, NULL}, 1, room, &got);
+    stats_bootstrap(&(struct stats_pairs){.count = 1, .difference = one}, 1, room, &got);
     CHECK_NEAR(got.p, 1, 0);
     CHECK(isnan(got.low));
-    stats_bootstrap(&(struct stats_pairs){6, equal, NULL, NULL}, 1, room, &got);
+    stats_bootstrap(&(struct stats_pairs){.count = 6, .difference = equal}, 1, room, &got);
     CHECK_NEAR(got.p, 1, 0);
     CHECK_NEAR(got.high, 0, 0);
 }

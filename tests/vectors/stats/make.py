@@ -35,27 +35,29 @@ def quantile(x, p):
     k = math.floor(at)
     return x[k] + (at - k) * (x[min(k + 1, len(x) - 1)] - x[k])
 
-def bootstrap(pairs, seed):
+SETS = 1 << 32
+
+def bootstrap(pairs, seed, redrawn=None, sets=None, units=0):  # redrawn[i]: differences with the images drawn anew, or None; sets[i]: on which images
     n, means = len(pairs), []
     for r in range(ROUNDS):
-        place, total = 0, 0.0
-        for _ in range(n):
-            d = pairs[below(seed, r, place, n)]
-            place += 1
-            if isinstance(d, list):
-                s = 0.0
-                for _ in d:
-                    s += d[below(seed, r, place, len(d))]
-                    place += 1
-                total += s / len(d)
-            else:
-                total += d
+        total = 0.0
+        for place in range(n):
+            i = below(seed, r, place, n)
+            with_images = redrawn and redrawn[i]
+            total += with_images[below(seed, r, SETS + sets[i], len(with_images))] if with_images else pairs[i]
         means.append(total / n)
     means.sort()
-    tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * student_quantile(0.975, n - 1))
-    flat = [sum(d) / len(d) if isinstance(d, list) else d for d in pairs]
-    p = 2 * student(-abs(mean(flat)) / (stdev(means) * math.sqrt(n / (n - 1))), n - 1)
-    return {"pairs": pairs, "seed": seed, "mean": mean(flat), "low": quantile(means, tail), "high": quantile(means, 1 - tail), "p": p}
+    every, seeds, freedom = stdev(means) ** 2, stdev(pairs) ** 2 / n * (n - 1) / n, n - 1
+    if redrawn and every > seeds:  # Welch and Satterthwaite over the seeds and what the images add
+        parts = [(seeds * n / (n - 1), n - 1), ((every - seeds) * units / (units - 1), units - 1)]
+        freedom = math.floor(sum(v for v, _ in parts) ** 2 / sum(v * v / f for v, f in parts))
+        width = math.sqrt(sum(v for v, _ in parts))
+    else:
+        width = math.sqrt(every * n / (n - 1))
+    tail = NormalDist().cdf(-width / math.sqrt(every) * student_quantile(0.975, freedom))
+    p = 2 * student(-abs(mean(pairs)) / width, freedom)
+    return {"pairs": pairs, "redrawn": redrawn or [None] * n, "sets": sets or [0] * n, "units": units, "seed": seed, "mean": mean(pairs), "low": quantile(means, tail),
+            "high": quantile(means, 1 - tail), "p": p}
 
 def holm(p):
     order, out, least = sorted(range(len(p)), key=lambda i: p[i]), [0.0] * len(p), 0.0
@@ -63,6 +65,35 @@ def holm(p):
         least = max(least, min(1.0, p[i] * (len(p) - k)))
         out[i] = least
     return {"p": p, "corrected": out}
+
+REDRAWS, REDRAW_SEED, GROUPS = 1000, 0x1ba9e5, 256
+
+def redraws(images, shown):  # the first `shown` redraws of pooled Dice, Dice of class 1, Dice as the mean over images, NSD; images: {class: columns}
+    n = len(images[1]["both"])
+    groups = min(n, GROUPS)
+    members = [[i for i in range(n) if i * groups // n == g] for g in range(groups)]
+    dice = lambda both, every: 2 * both / every if every else None
+    average = lambda xs: sum(xs) / len(xs) if xs else None
+    foreground = [k for k in images if k > 0]
+    def of_image(i, column):
+        values = [dice(images[k]["both"][i], images[k]["predicted"][i] + images[k]["truth"][i]) if column == "dice" else images[k][column][i] for k in foreground]
+        return average([v for v in values if v is not None])
+    out = {"val/dice": [], "val/dice/1": [], "val/dice_image": [], "val/nsd": []}
+    for r in range(shown):
+        drawn = [i for k in range(groups) for i in members[below(REDRAW_SEED, r, k, groups)]]
+        pooled = {k: dice(sum(images[k]["both"][i] for i in drawn), sum(images[k]["predicted"][i] + images[k]["truth"][i] for i in drawn)) for k in foreground}
+        out["val/dice"].append(average([v for v in pooled.values() if v is not None]))
+        out["val/dice/1"].append(pooled[1])
+        for name, column in (("val/dice_image", "dice"), ("val/nsd", "nsd")):
+            out[name].append(average([v for v in (of_image(i, column) for i in drawn) if v is not None]))
+    classes = [{"index": k, "name": f"class {k}", **images[k]} for k in images]
+    return {"images": {"epoch": 3, "empty": "nan", "ids": [f"image_{i}" for i in range(n)], "classes": classes}, "scores": out}
+
+def columns(n, scale, empty):  # pixels of n images; in every `empty`-th the class is nowhere
+    truth = [0 if i % empty == 1 else 20 * scale + below(9, scale, i, 50) for i in range(n)]
+    both = [t - below(9, scale + 1, i, t // 2) if t else 0 for i, t in enumerate(truth)]
+    return {"both": both, "predicted": [b + (below(9, scale + 2, i, 9) if b else 0) for i, b in enumerate(both)], "truth": truth,
+            "nsd": [b / t if t else None for b, t in zip(both, truth)]}
 
 x = [0.71, 0.705, 0.69, 0.74, 0.722]
 print(json.dumps({
@@ -74,6 +105,7 @@ print(json.dumps({
         bootstrap([0.02, 0.013, 0.031, -0.004, 0.017], 1),
         bootstrap([0.02, -0.013, 0.031, -0.024, 0.007, 0.001], 2),
         bootstrap([0.05, 0.06, 0.055, 0.07, 0.052, 0.061, 0.066], 3),
-        bootstrap([[0.01, 0.03, -0.02, 0.05], [0.02, 0.0, 0.04], 0.015, [0.03, 0.01], [-0.01, 0.02, 0.06, 0.0, 0.01]], 4)],
+        bootstrap([0.02, 0.015, 0.03, 0.01], 4, [[0.01, 0.03, 0.025, 0.015], None, [0.02, 0.04, 0.035, 0.025], [-0.01, 0.02, 0.03, 0.0]], [0, 0, 0, 1], 21)],
+    "redraws": [redraws({0: columns(7, 9, 99), 1: columns(7, 1, 3), 2: columns(7, 3, 4)}, 6), redraws({1: columns(300, 2, 5)}, 4)],
     "holm": [holm([0.01, 0.04, 0.03, 0.005]), holm([0.5, 0.2, 0.9]), holm([0.02])],
 }, indent=1))
