@@ -89,7 +89,7 @@ static void say_together(const struct view *w)
     buf_free(&better);
 }
 
-/* "from separate alternating -0.1904 to pcgrad +0.0005": the ends of what is not told apart; how many there are. */
+/* "from -0.1904 (separate alternating) to +0.0005 (pcgrad)": the ends of what is not told apart; how many there are. */
 static size_t range_of_open(const struct view *w, struct buf *to)
 {
     const json_t *low = NULL, *high = NULL;
@@ -103,8 +103,8 @@ static size_t range_of_open(const struct view *w, struct buf *to)
         if (!low || d < report_number(low, "difference")) low = c;
         if (!high || d > report_number(high, "difference")) high = c;
     }
-    enum err e = !count ? OK : buf_printf(to, count > 1 ? "from %s %+.4f to %s %+.4f" : "%s %+.4f", report_text(low, "variant"), report_number(low, "difference"), report_text(high, "variant"),
-                                         report_number(high, "difference"));
+    enum err e = !count ? OK : buf_printf(to, count > 1 ? "from %+.4f (%s) to %+.4f (%s)" : "%+.4f (%s)", report_number(low, "difference"), report_text(low, "variant"),
+                                         report_number(high, "difference"), report_text(high, "variant"));
     return e ? 0 : count;
 }
 
@@ -119,7 +119,7 @@ static void say_how(const struct view *w)
     bool mixed_reference = is_side(report_variant(w->report, w->reference), SIDE_BOTH);
     const char *unproven = w->pairs < STATS_PAIRS_MIN ? "not settled by these seeds" : "noise as far as these seeds show";
     if (ahead) report_say(w->lines, "How: better than %s: %s.", w->reference, better.data);
-    if (behind) report_say(w->lines, "Leave: worse than %s: %s.", w->reference, worse.data);
+    if (behind) report_say(w->lines, "Avoid: worse than %s: %s.", w->reference, worse.data);
     if (same && !ahead && mixed_reference)
         report_say(w->lines, "How: no %sway of mixing is told apart from %s on %s (%s): %s. The plainest will do until more seeds say otherwise.", behind ? "further " : "other ", w->reference,
                    w->monitor, unproven, open.data);

@@ -195,7 +195,7 @@ static const char style[] =
     ".mean{stroke:var(--dot);stroke-width:3}.spread{stroke:var(--dot);stroke-width:7;stroke-opacity:.18}.dot{fill:var(--dot);fill-opacity:.6}.interval{stroke-width:3}"
     "line.better{stroke:var(--good)}line.worse{stroke:var(--bad)}line.noise{stroke:var(--grey)}circle.better{fill:var(--good)}circle.worse{fill:var(--bad)}"
     "circle.noise{fill:var(--grey)}b.better{color:var(--good)}b.worse{color:var(--bad)}.band{fill-opacity:.12}.curve{fill:none;stroke-width:2}"
-    ".small{fill-opacity:.45}.large{stroke:var(--paper);stroke-width:1.5}code{font-size:13px;word-break:break-all}</style>\n";
+    ".small{fill-opacity:.45}.large{stroke:var(--paper);stroke-width:1.5}.ring{fill:var(--paper);stroke-width:3.5}code{font-size:13px;word-break:break-all}</style>\n";
 
 static enum err add_head(const json_t *report, struct buf *to)
 {

@@ -111,7 +111,7 @@ static struct pair pair_of(const json_t *report, size_t v, const char *x_score, 
     return (struct pair){json_object_get(scores, x_score), json_object_get(scores, y_score), report_text(variant, "name")};
 }
 
-/* A small dot a seed, where both scores have all of them, and a large one at the means. */
+/* A small dot a seed, where both scores have all of them, and a large one at the means: a ring where the colour has come before. */
 static enum err add_pair(const struct plot *p, const struct pair *one, size_t v, struct buf *to)
 {
     const json_t *x = json_object_get(one->x, "values"), *y = json_object_get(one->y, "values");
@@ -120,7 +120,8 @@ static enum err add_pair(const struct plot *p, const struct pair *one, size_t v,
     for (size_t i = 0; i < json_array_size(x) && json_array_size(x) == json_array_size(y) && !e; i++)
         e = buf_printf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\" class=\"small\"/>\n", plot_x(p, json_number_value(json_array_get(x, i))),
                        plot_y(p, json_number_value(json_array_get(y, i))), plot_colour(v));
-    return e ? e : buf_printf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6.5\" fill=\"%s\" class=\"large\"/>\n", plot_x(p, mean_x), plot_y(p, mean_y), plot_colour(v));
+    return e ? e : buf_printf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6.5\" style=\"%s:%s\" class=\"%s\"/>\n", plot_x(p, mean_x), plot_y(p, mean_y), plot_again(v) ? "stroke" : "fill",
+                              plot_colour(v), plot_again(v) ? "ring" : "large");
 }
 
 enum err report_chart_scatter(const json_t *report, const char *x_score, const char *y_score, struct buf *to)

@@ -41,6 +41,11 @@ const char *plot_dashes(size_t i)
     return dashes[i / COLOURS % 3];
 }
 
+bool plot_again(size_t i)
+{
+    return i >= COLOURS;
+}
+
 enum err plot_escape(struct buf *to, const char *text)
 {
     enum err e = OK;

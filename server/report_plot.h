@@ -27,4 +27,5 @@ enum err plot_escape(struct buf *to, const char *text) MUST_USE;
 /* "#0072b2": eight that colour-blind people can tell apart (Okabe and Ito), then again; dashes tell the rounds apart. */
 const char *plot_colour(size_t i);
 const char *plot_dashes(size_t i);
+bool plot_again(size_t i); /* the colour was used before */
 #endif

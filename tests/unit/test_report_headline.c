@@ -38,7 +38,7 @@ static void check_says(json_t *results, const char *first, const char *second)
 void test_headline_says_yes_no_or_not_shown_as_the_numbers_do(void)
 {
     check_says(three(8, -0.1), "Yes: of 16 trials with both losses 16 came to their end and 0 diverged; neither loss alone is shown to do better. On val/dice, against constant 0.5: dice only -0.1000 (real).",
-               "How: no other way of mixing is told apart from constant 0.5 on val/dice (noise as far as these seeds show): linear -0.0001. The plainest will do");
+               "How: no other way of mixing is told apart from constant 0.5 on val/dice (noise as far as these seeds show): -0.0001 (linear). The plainest will do");
     check_says(three(8, 0.1), "They can, but it does not pay here. Of 16 trials with both losses 16 came to their end; on val/dice, against constant 0.5: dice only +0.1000 (real).",
                "Probabilities: dice only is the worst calibrated, by +0.149");
     check_says(three(3, -0.1), "As far as so few seeds show, yes: of 6 trials with both losses 6 came to their end", "3 seeds cannot tell a real difference from noise: five or more can.");
