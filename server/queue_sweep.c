@@ -121,11 +121,19 @@ static enum err create_rule(struct queue_call *c, struct store_db *db)
     return e ? e : sweep_reply(c, db, &row);
 }
 
+/* Verdicts that have been given cannot be given again by another rule. */
+static bool prunes_alike(const struct queue_sweep *s, const struct sweep_row *row)
+{
+    if (!s->prune_metric || !*row->prune_metric) return !s->prune_metric && !*row->prune_metric;
+    return !strcmp(s->prune_metric, row->prune_metric) && s->prune_min_epochs == row->prune_min_epochs && s->prune_eta == row->prune_eta;
+}
+
 /* An extension names every trial that is there: it is the same sweep with more in it. */
 static enum err check_grows(struct plant *p, struct store_db *db, const struct sweep_row *row, int64_t before)
 {
     int64_t known = 0;
     if (row->cancelled) return queue_refuse(&p->call, ERR_STATE, "", "the sweep was cancelled: submit another one");
+    if (!prunes_alike(&p->sweep, row)) return queue_refuse(&p->call, ERR_STATE, "/prune", "trials were judged by the sweep's own prune: an extension cannot change it");
     for (size_t i = 0; i < p->sweep.count; i++) known += store_trial_known(db, row->number, &p->trials[i]);
     if (known == before) return OK;
     return queue_refuse(&p->call, ERR_STATE, "", "%lld of the sweep's %lld trials are not in this body: an extension only adds seeds, samples, folds or values",

@@ -76,8 +76,8 @@ enum err store_sweep_cancel(struct store_db *db, int64_t number, int64_t now_ms)
 
 enum err store_sweep_extend(struct store_db *db, int64_t number, const struct queue_sweep *s)
 {
-    static const char sql[] = "UPDATE sweep SET spec = ?, spec_hash = ?, not_built = ?, duplicates = ?, max_running = ? WHERE number = ?";
-    return store_run(db, sql, NULL, "tttiii", s->spec_json, s->spec_hash, s->not_built_json, s->duplicates, s->max_running, number);
+    static const char sql[] = "UPDATE sweep SET name = ?, reference = ?, spec = ?, spec_hash = ?, not_built = ?, duplicates = ?, max_running = ? WHERE number = ?";
+    return store_run(db, sql, NULL, "tttttiii", s->name, s->reference, s->spec_json, s->spec_hash, s->not_built_json, s->duplicates, s->max_running, number);
 }
 
 /* ---- trials ---- */

@@ -121,6 +121,21 @@ static enum err check_reference(const struct sweep_request *s, struct err_list *
     return ERR_SPEC;
 }
 
+/* A rung at the end of every trial or behind it would prune nothing, and nobody would be told. */
+static enum err check_prune_reach(const struct sweep_request *s, struct err_list *errors)
+{
+    json_int_t longest = 0;
+    for (size_t i = 0; i < s->plan.count && s->spec.prune.on; i++) {
+        json_int_t own = json_integer_value(json_object_get(json_object_get(json_array_get(s->specs, i), "training"), "epochs"));
+        longest = own > longest ? own : longest;
+    }
+    if (!s->spec.prune.on || s->spec.prune.min_epochs < longest) return OK;
+    struct err_note *note = err_add(errors, ERR_RANGE, "/prune/min_epochs", "no trial trains longer than this: nothing would be pruned");
+    err_print(note->found, sizeof note->found, "%d", s->spec.prune.min_epochs);
+    err_print(note->allowed, sizeof note->allowed, "less than %lld, the epochs of the longest trial", (long long)longest);
+    return ERR_SPEC;
+}
+
 static void fill_args(struct sweep_request *s)
 {
     const struct sweep_prune *prune = &s->spec.prune;
@@ -147,6 +162,7 @@ enum err sweep_request_read(struct sweep_request *s, const char *body, size_t le
     if (!e) e = sweep_expand(&s->spec, &s->plan, errors);
     if (!e) e = read_trials(s, errors);
     if (!e) e = check_reference(s, errors);
+    if (!e) e = check_prune_reach(s, errors);
     if (!e) fill_args(s);
     json_decref(json);
     return e || s->spec_text ? e : err_set(note, ERR_TOO_LARGE, "", "a sweep of more than %d bytes", SPEC_TEXT_BYTES_MAX);

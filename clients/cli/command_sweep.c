@@ -97,15 +97,17 @@ static void print_sweep(struct cli *cli, const struct api_reply *reply)
 static void print_preview(struct cli *cli, const struct api_reply *reply)
 {
     const json_t *compute = json_object_get(reply->json, "compute"), *labels = json_object_get(reply->json, "labels");
-    char bytes[32], label[200];
+    char bytes[32], label[200], folds[40] = "", least[80] = "";
+    double epochs = json_number_at(compute, "epochs"), at_least = json_number_at(compute, "epochs_at_least");
     if (cli->output == OUTPUT_JSON) {
         cli_print_json(reply);
         return;
     }
     render_bytes(json_number_at(compute, "memory_bytes"), bytes, sizeof bytes);
-    printf("%.0f jobs: %.0f variants with %.0f seeds; %.0f epochs, %.0f steps, %.0f pictures; at most about %s of memory each\n", json_number_at(reply->json, "trials"),
-           json_number_at(reply->json, "variants"), json_number_at(reply->json, "seeds"), json_number_at(compute, "epochs"), json_number_at(compute, "steps"),
-           json_number_at(compute, "pictures"), bytes);
+    if (json_number_at(reply->json, "folds") > 0) snprintf(folds, sizeof folds, " on %.0f folds", json_number_at(reply->json, "folds"));
+    if (at_least < epochs) snprintf(least, sizeof least, " (%.0f if all is pruned at the first rung)", at_least);
+    printf("%.0f jobs: %.0f variants with %.0f seeds%s; %.0f epochs%s, %.0f steps, %.0f pictures; at most about %s of memory each\n", json_number_at(reply->json, "trials"),
+           json_number_at(reply->json, "variants"), json_number_at(reply->json, "seeds"), folds, epochs, least, json_number_at(compute, "steps"), json_number_at(compute, "pictures"), bytes);
     for (size_t i = 0; i < json_array_size(labels); i++) printf("  %s\n", render_plain(json_string_value(json_array_get(labels, i)), label, sizeof label));
     say_left_out(reply->json);
 }

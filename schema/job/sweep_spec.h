@@ -14,8 +14,8 @@
                {"pointer": "/optimizer/lr", "random": {"low": 1e-4, "high": 1e-2, "scale": "linear" | "log", "whole": false}},
                {"pointer": "/training/batch", "random": [2, 4, 8]},
                {"list": [{"name": "dice only", "set": {"/loss": {"strategy": "constant", "alpha": 1}}}, ...]}],
-      "samples": 1, "random_seed": 1, "seeds": 3 | [1, 2, 3] | null, "folds": null | 5, "max_running": 0,
-      "prune": null | {"metric": "val/dice", "min_epochs": 1, "eta": 3}, "reference": null | "a variant's name"}
+      "samples": 1, "random_seed": 1, "seeds": 3 | [1, 2, 3] | null, "folds": 0 | 5, "max_running": 0,
+      "prune": null | {"metric": "val/dice", "min_epochs": 1, "eta": 3}, "reference": "" | "a variant's name"}
    A variant is one choice on every axis: all combinations of grid and list axes, times `samples` draws of all random axes together.
    Every variant runs with every seed and, with folds, on every fold. A value of null takes the key away: its default holds.
    A draw is a function of (random_seed, axis, sample): more samples leave those there were as they are. */

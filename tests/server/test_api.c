@@ -229,6 +229,8 @@ static const struct {
     {"POST", "/v1/sweeps", "{\"base\": {\"dataset\": \"archive\", \"loss\": {\"strategy\": \"constant\"}}, \"axes\": [{\"pointer\": \"/loss/alpha\", \"grid\": [0, 2]}]}", 422,
      "alpha_range", "/base/loss/alpha", ""},
     {"POST", "/v1/sweeps", "{\"base\": {\"dataset\": \"archive\"}, \"axes\": [{\"pointer\": \"/sede\", \"grid\": [1, 2]}]}", 422, "key_unknown", "/base/sede", "unknown key (in the trial sede=1)"},
+    {"POST", "/v1/sweeps", "{\"base\": {\"dataset\": {\"path\": \"x\"}, \"training\": {\"epochs\": 4}}, \"prune\": {\"min_epochs\": 4}}", 422, "range", "/prune/min_epochs",
+     "no trial trains longer than this: nothing would be pruned"},
     {"POST", "/v1/sweeps", "{\"base\": {\"dataset\": \"archive\"}, \"reference\": \"bas\"}", 422, "word_unknown", "/reference", "no variant has this name"},
     {"GET", "/v1/sweeps/nonsense", NULL, 404, "not_found", NULL, "no sweep has the id nonsense"},
     {"GET", "/v1/jobs?sweep=nonsense", NULL, 404, "not_found", NULL, "no sweep has the id nonsense"},

@@ -207,6 +207,21 @@ void test_sweep_extended_keeps_its_trials_and_adds_the_new_ones(void)
     shop_close(&s);
 }
 
+void test_sweep_extended_cannot_change_how_it_prunes(void)
+{
+    struct shop s;
+    char id[UUID_TEXT], other[UUID_TEXT];
+    shop_open(&s, NULL);
+    CHECK_INT(plant(&s, NULL, "", 4, 0, NULL, id), OK);
+    CHECK_INT(plant(&s, NULL, "", 6, -1, id, NULL), ERR_STATE); /* it would begin to */
+    CHECK_INT(plant(&s, NULL, "", 4, -1, NULL, other), OK);
+    CHECK_INT(plant(&s, NULL, "", 6, 0, other, NULL), ERR_STATE); /* it would cease to */
+    CHECK_INT(plant(&s, NULL, "", 6, -1, other, NULL), OK);
+    CHECK_INT(sweep_count(&s, id, "trials"), 4);
+    CHECK_INT(sweep_count(&s, other, "trials"), 6);
+    shop_close(&s);
+}
+
 void test_sweep_cancelled_stops_what_runs_and_what_waits(void)
 {
     struct shop s;
