@@ -102,38 +102,63 @@ static void norm_forward(const struct norm_shape *s, const void *z, const void *
     for (int v = 0; v < vectors; v++) norm_apply(s, v, z, norm_line_of(s, v, gamma, beta, stats), out);
 }
 
-/* First backward pass of one vector: the gradient behind the activation (stored when two are added), its sum, and its sum
-   times (z - mean). */
-INLINE void norm_gather_pixel(bool more, const float *z, float *d, const float *d_more, struct norm_line l, vec *sum, vec *product)
+/* Gradients that lie behind the same z: one, or those of both cotangents, which then share the reading of z and the activation's
+   sign. Each has sums of its own and gets the bits that it would get alone. */
+enum { NORM_MOST = 2, NORM_CHAINS = 2 /* of sums: with two gradients eight registers */ };
+struct norm_gradients {
+    float *d[NORM_MOST];
+    const float *more[NORM_MOST]; /* a second gradient of the same outputs; all NULL: none */
+};
+struct norm_sums { /* of each channel: of the gradient behind the activation, and of its product with z - mean */
+    double sum[NETWORK_CHANNELS_MAX], product[NETWORK_CHANNELS_MAX];
+};
+
+/* First backward pass, one pixel `at` floats on: the gradient behind the activation (stored when two are added) and its sums. */
+INLINE void norm_gather_pixel(int count, bool more, const float *z, struct norm_gradients g, size_t at, struct norm_line l, vec sum[NORM_MOST],
+                              vec product[NORM_MOST])
 {
-    vec a = vec_load(z), g = vec_load(d);
-    if (more) g = vec_add(g, vec_load(d_more));
-    g = vec_if(vec_greater(norm_y(l, a), vec_zero()), g, vec_mul(g, l.slope));
-    if (more) vec_store(d, g);
-    *sum = vec_add(*sum, g);
-    *product = vec_fma(g, vec_sub(a, l.mean), *product);
+    vec zz = vec_load(z + at), apart = vec_sub(zz, l.mean);
+    vec_mask positive = vec_greater(norm_y(l, zz), vec_zero());
+    for (int k = 0; k < count; k++) {
+        vec d = vec_load(g.d[k] + at);
+        if (more) d = vec_add(d, vec_load(g.more[k] + at));
+        d = vec_if(positive, d, vec_mul(d, l.slope));
+        if (more) vec_store(g.d[k] + at, d);
+        sum[k] = vec_add(sum[k], d);
+        product[k] = vec_fma(d, apart, product[k]);
+    }
 }
 
-INLINE void norm_gather(bool more, const float *z, float *d, const float *d_more, size_t pixels, size_t step, struct norm_line l, double *sum, double *product)
+INLINE void norm_gather(int count, bool more, const float *z, struct norm_gradients g, size_t pixels, size_t step, struct norm_line l, int first_channel,
+                        struct norm_sums *sums)
 {
     for (size_t first = 0; first < pixels; first += CHUNK) {
         size_t last = first + CHUNK < pixels ? first + CHUNK : pixels, p = first;
-        vec s[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()}, q[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
-        for (; p + 4 <= last; p += 4)
-            for (size_t u = 0; u < 4; u++) norm_gather_pixel(more, z + (p + u) * step, d + (p + u) * step, more ? d_more + (p + u) * step : NULL, l, &s[u], &q[u]);
-        for (; p < last; p++) norm_gather_pixel(more, z + p * step, d + p * step, more ? d_more + p * step : NULL, l, &s[0], &q[0]);
-        drain(sum, s[0], s[1], s[2], s[3]);
-        drain(product, q[0], q[1], q[2], q[3]);
+        vec s[NORM_CHAINS][NORM_MOST] UNSET, q[NORM_CHAINS][NORM_MOST] UNSET;
+        for (int u = 0; u < NORM_CHAINS; u++)
+            for (int k = 0; k < count; k++) s[u][k] = q[u][k] = vec_zero();
+        for (; p + NORM_CHAINS <= last; p += NORM_CHAINS)
+            for (size_t u = 0; u < NORM_CHAINS; u++) norm_gather_pixel(count, more, z, g, (p + u) * step, l, s[u], q[u]);
+        for (; p < last; p++) norm_gather_pixel(count, more, z, g, p * step, l, s[0], q[0]);
+        for (int k = 0; k < count; k++) {
+            drain(sums[k].sum + first_channel, s[0][k], s[1][k], vec_zero(), vec_zero());
+            drain(sums[k].product + first_channel, q[0][k], q[1][k], vec_zero(), vec_zero());
+        }
     }
 }
 
 /* Second pass: d_z = d * scale + (z - mean) * a + b. */
-INLINE void norm_scatter(bool more, const float *z, float *d, size_t pixels, size_t step, struct norm_line l, vec a, vec b)
+INLINE void norm_scatter(int count, bool more, const float *z, struct norm_gradients g, size_t pixels, size_t step, struct norm_line l, const vec a[NORM_MOST],
+                         const vec b[NORM_MOST])
 {
     for (size_t p = pixels; p-- > 0;) {
-        vec zz = vec_load(z + p * step), g = vec_load(d + p * step);
-        if (!more) g = vec_if(vec_greater(norm_y(l, zz), vec_zero()), g, vec_mul(g, l.slope));
-        vec_store(d + p * step, vec_fma(g, l.scale, vec_fma(vec_sub(zz, l.mean), a, b)));
+        vec zz = vec_load(z + p * step), apart = vec_sub(zz, l.mean);
+        vec_mask positive = vec_greater(norm_y(l, zz), vec_zero());
+        for (int k = 0; k < count; k++) {
+            vec d = vec_load(g.d[k] + p * step);
+            if (!more) d = vec_if(positive, d, vec_mul(d, l.slope));
+            vec_store(g.d[k] + p * step, vec_fma(d, l.scale, vec_fma(apart, a[k], b[k])));
+        }
     }
 }
 
@@ -157,19 +182,42 @@ static void norm_factors(const struct norm_shape *s, const float *gamma, const f
     }
 }
 
-static void norm_scatter_vector(const struct norm_shape *s, int v, bool more, const float *z, float *d, struct norm_line l, const float *a, const float *b)
+INLINE struct norm_gradients norm_gradients_at(struct norm_gradients g, size_t at)
 {
-    size_t step = (size_t)s->block, at = vector_at(v, s->pixels, s->block);
-    if (more) norm_scatter(true, z + at, d + at, s->pixels, step, l, vec_load(a), vec_load(b));
-    else norm_scatter(false, z + at, d + at, s->pixels, step, l, vec_load(a), vec_load(b));
+    for (int k = 0; k < NORM_MOST; k++) {
+        if (g.d[k]) g.d[k] += at;
+        if (g.more[k]) g.more[k] += at;
+    }
+    return g;
 }
 
-static void norm_gather_vector(const struct norm_shape *s, int v, const float *z, float *d, const float *d_more, struct norm_line l, double *sum, double *product)
+/* One vector of channels, forms of the loops for one gradient and for two, with a second gradient to add and without. */
+static void norm_gather_vector(const struct norm_shape *s, int v, int count, const float *z, struct norm_gradients g, struct norm_line l,
+                               struct norm_sums *sums)
 {
     size_t step = (size_t)s->block, at = vector_at(v, s->pixels, s->block);
-    for (int i = 0; i < VEC; i++) sum[i] = product[i] = 0;
-    if (d_more) norm_gather(true, z + at, d + at, d_more + at, s->pixels, step, l, sum, product);
-    else norm_gather(false, z + at, d + at, NULL, s->pixels, step, l, sum, product);
+    bool more = g.more[0] != NULL;
+    for (int k = 0; k < count; k++)
+        for (int i = v * VEC; i < (v + 1) * VEC; i++) sums[k].sum[i] = sums[k].product[i] = 0;
+    z += at, g = norm_gradients_at(g, at);
+    if (count == 1 && more) norm_gather(1, true, z, g, s->pixels, step, l, v * VEC, sums);
+    else if (count == 1) norm_gather(1, false, z, g, s->pixels, step, l, v * VEC, sums);
+    else if (more) norm_gather(2, true, z, g, s->pixels, step, l, v * VEC, sums);
+    else norm_gather(2, false, z, g, s->pixels, step, l, v * VEC, sums);
+}
+
+static void norm_scatter_vector(const struct norm_shape *s, int v, int count, const float *z, struct norm_gradients g, struct norm_line l,
+                                float a[NORM_MOST][NETWORK_CHANNELS_MAX], float b[NORM_MOST][NETWORK_CHANNELS_MAX])
+{
+    size_t step = (size_t)s->block, at = vector_at(v, s->pixels, s->block);
+    bool more = g.more[0] != NULL;
+    vec av[NORM_MOST] UNSET, bv[NORM_MOST] UNSET;
+    for (int k = 0; k < count; k++) av[k] = vec_load(a[k] + v * VEC), bv[k] = vec_load(b[k] + v * VEC);
+    z += at, g = norm_gradients_at(g, at);
+    if (count == 1 && more) norm_scatter(1, true, z, g, s->pixels, step, l, av, bv);
+    else if (count == 1) norm_scatter(1, false, z, g, s->pixels, step, l, av, bv);
+    else if (more) norm_scatter(2, true, z, g, s->pixels, step, l, av, bv);
+    else norm_scatter(2, false, z, g, s->pixels, step, l, av, bv);
 }
 
 static void activation_backward(const struct norm_shape *s, const float *z, float *d, const float *d_more)
@@ -183,44 +231,50 @@ static void activation_backward(const struct norm_shape *s, const float *z, floa
     }
 }
 
-/* One sample and one cotangent; overwrites or adds to d_gamma and d_beta. */
-static void norm_backward_one(const struct norm_shape *s, bool adds, const float *z, const float *gamma, const float *beta, const float *stats, float *d_out,
-                              const float *d_more, float *d_gamma, float *d_beta)
+/* One sample, `count` gradients: d becomes d_z in place; `sums` are filled. */
+static void norm_backward_sample(const struct norm_shape *s, int count, const float *z, const float *gamma, const float *beta, const float *stats,
+                                 struct norm_gradients g, struct norm_sums *sums)
 {
-    int vectors = vectors_of(s->channels, s->block), padded = vectors * VEC;
-    double sum[NETWORK_CHANNELS_MAX] = {0}, product[NETWORK_CHANNELS_MAX] = {0};
-    float a[NETWORK_CHANNELS_MAX] = {0}, b[NETWORK_CHANNELS_MAX] = {0};
+    int vectors = vectors_of(s->channels, s->block);
+    float a[NORM_MOST][NETWORK_CHANNELS_MAX] UNSET, b[NORM_MOST][NETWORK_CHANNELS_MAX] UNSET;
     bool each = s->norm == MODEL_NORM_INSTANCE;
-    if (s->norm == MODEL_NORM_NONE) {
-        activation_backward(s, z, d_out, d_more);
-        return;
-    }
     for (int v = 0; v < vectors; v++) {
         struct norm_line l = norm_line_of(s, v, gamma, beta, stats);
-        norm_gather_vector(s, v, z, d_out, d_more, l, sum + v * VEC, product + v * VEC);
+        norm_gather_vector(s, v, count, z, g, l, sums);
         if (!each) continue;
-        norm_factors(s, gamma, stats, sum, product, v * VEC, VEC, a, b);
-        norm_scatter_vector(s, v, d_more, z, d_out, l, a + v * VEC, b + v * VEC);
+        for (int k = 0; k < count; k++) norm_factors(s, gamma, stats, sums[k].sum, sums[k].product, v * VEC, VEC, a[k], b[k]);
+        norm_scatter_vector(s, v, count, z, g, l, a, b);
     }
-    if (!each) {
-        norm_factors(s, gamma, stats, sum, product, 0, s->channels, a, b);
-        for (int v = 0; v < vectors; v++) norm_scatter_vector(s, v, d_more, z, d_out, norm_line_of(s, v, gamma, beta, stats), a + v * VEC, b + v * VEC);
+    if (each) return;
+    for (int k = 0; k < count; k++) {
+        for (int c = s->channels; c < vectors * VEC; c++) a[k][c] = b[k][c] = 0; /* padding belongs to no group */
+        norm_factors(s, gamma, stats, sums[k].sum, sums[k].product, 0, s->channels, a[k], b[k]);
     }
-    for (int c = 0; c < padded; c++) {
-        d_gamma[c] = (adds ? d_gamma[c] : 0) + (float)(product[c] * (double)stats[padded + c]);
-        d_beta[c] = (adds ? d_beta[c] : 0) + (float)sum[c];
-    }
+    for (int v = 0; v < vectors; v++) norm_scatter_vector(s, v, count, z, g, norm_line_of(s, v, gamma, beta, stats), a, b);
 }
 
-static void norm_backward(const struct norm_shape *s, const struct batch *b, const void *z, const void *gamma, const void *beta, const void *stats,
+static void norm_backward(const struct norm_shape *s, const struct batch *batch, const void *z, const void *gamma, const void *beta, const void *stats,
                           void *d_out, const void *d_more, void *d_gamma, void *d_beta)
 {
-    bool norm = s->norm != MODEL_NORM_NONE;
-    for (int k = 0; k < b->cotangents; k++)
-        for (int i = 0; i < b->samples; i++) {
-            size_t leaf = (size_t)k * b->leaf_apart, at = batch_gradient(b, k, i);
-            norm_backward_one(s, i > 0, (const float *)z + (size_t)i * b->value, gamma, beta, (const float *)stats + (size_t)i * b->stats,
-                              (float *)d_out + at, d_more ? (const float *)d_more + at : NULL, norm ? (float *)d_gamma + leaf : NULL,
-                              norm ? (float *)d_beta + leaf : NULL);
+    int padded = channels_padded(s->channels, s->block), count = batch->cotangents;
+    struct norm_sums sums[NORM_MOST] UNSET;
+    assert(count <= NORM_MOST);
+    for (int i = 0; i < batch->samples; i++) {
+        const float *zi = (const float *)z + (size_t)i * batch->value, *si = (const float *)stats + (size_t)i * batch->stats;
+        struct norm_gradients g = {{NULL}, {NULL}};
+        for (int k = 0; k < count; k++) {
+            g.d[k] = (float *)d_out + batch_gradient(batch, k, i);
+            if (d_more) g.more[k] = (const float *)d_more + batch_gradient(batch, k, i);
+            if (s->norm == MODEL_NORM_NONE) activation_backward(s, zi, g.d[k], g.more[k]);
         }
+        if (s->norm == MODEL_NORM_NONE) continue;
+        norm_backward_sample(s, count, zi, gamma, beta, si, g, sums);
+        for (int k = 0; k < count; k++) {
+            float *to_gamma = (float *)d_gamma + (size_t)k * batch->leaf_apart, *to_beta = (float *)d_beta + (size_t)k * batch->leaf_apart;
+            for (int c = 0; c < padded; c++) {
+                to_gamma[c] = (i ? to_gamma[c] : 0) + (float)(sums[k].product[c] * (double)si[padded + c]);
+                to_beta[c] = (i ? to_beta[c] : 0) + (float)sums[k].sum[c];
+            }
+        }
+    }
 }
