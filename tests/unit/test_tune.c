@@ -96,6 +96,26 @@ void test_tune_takes_the_faster_algorithm_and_the_micro_batch_that_pays(void)
     CHECK_INT(k.micro_batch, 1);
 }
 
+/* A forward pass that loses and backward passes that win by company: two gradients have one of the first and two of the others. */
+void test_tune_counts_a_backward_pass_for_each_gradient(void)
+{
+    struct network_config c = config_of();
+    struct tune_table *table = new_table();
+    struct network_kernels k;
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    fill_table(table, 0.5, 1);
+    for (int i = 0; i < table->count; i++)
+        if (table->entry[i].samples > 1) table->entry[i].ns *= table->entry[i].kind == TUNE_FORWARD ? 1.6 : 0.8;
+    bool possible = false;
+    for (int i = 0; i < table->count; i++) possible |= table->entry[i].algorithm == ALGORITHM_WINOGRAD && table->entry[i].ns > 0;
+    if (!possible) check_skip("the fastest backend here has no Winograd kernels");
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    CHECK_INT(k.micro_batch, 1);
+    c.gradients = 2;
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    CHECK_INT(k.micro_batch, 2);
+}
+
 /* ---- the file ------------------------------------------------------------------------------------------ */
 void test_tuning_file_gives_back_what_was_appended_and_skips_what_is_no_line_of_this_machine(void)
 {

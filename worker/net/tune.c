@@ -190,11 +190,12 @@ static void set_kind(struct network_layer_kernels *k, enum tune_kind kind, enum 
     *(kind == TUNE_FORWARD ? &k->forward : kind == TUNE_BACKWARD_DATA ? &k->backward_data : &k->backward_weights) = algorithm;
 }
 
-/* The best of each layer at that micro-batch into `kernels`, and the nanoseconds of a step then. */
+/* The best of each layer at that micro-batch into `kernels`, and the nanoseconds of a step then: one forward pass, and for each
+   gradient a backward pass and leaves of its own (what passes that go together share is left out). */
 static enum err choose(struct tuning *t, const struct graph *g, int samples, struct network_kernels *kernels, double *ns)
 {
     int batch = t->config->batch, tasks = (batch + samples - 1) / samples, lanes = t->config->lanes ? t->config->lanes : lanes_default_count();
-    double total = leaf_passes * (double)(g->arena_count * sizeof(float)) / leaf_bytes_a_ns / samples;
+    double gradients = t->config->gradients, total = gradients * leaf_passes * (double)(g->arena_count * sizeof(float)) / leaf_bytes_a_ns / samples;
     kernels->micro_batch = samples;
     for (int i = 0; i < g->nodes; i++) {
         const struct node *n = &g->node[i];
@@ -206,7 +207,7 @@ static enum err choose(struct tuning *t, const struct graph *g, int samples, str
             if (e) return e;
             bool wins = isfinite(winograd) && winograd < direct * (1 - noise);
             set_kind(&kernels->layer[n->layer], kind, wins ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
-            total += wins ? winograd : direct;
+            total += (kind == TUNE_FORWARD ? 1 : gradients) * (wins ? winograd : direct);
         }
     }
     /* the lane with the most micro-batches is what everybody waits for */
