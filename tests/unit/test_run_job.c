@@ -83,6 +83,22 @@ void test_run_job_makes_a_model_whose_predictions_beat_chance(void)
         check_fail(__FILE__, __LINE__, "Dice on training images is %.3f, chance %.3f", dice, chance);
 }
 
+/* The model says by which kernels it was judged; a file that was changed by hand is refused, not computed some other way. */
+void test_predict_computes_with_the_kernels_that_the_model_names(void)
+{
+    struct generator g;
+    struct err_note note = {0};
+    train(&g);
+    CHECK_INT(mkdir("out/pictures", 0755), 0);
+    struct predict_options o = {.model = "out", .images = "out/pictures", .out = "out/masks", .overlap = -1, .threads = 1};
+    json_t *model = json_load_file("out/model.json", 0, NULL), *kernels = json_object_get(json_object_get(model, "spec"), "kernels");
+    json_object_set_new(json_array_get(json_object_get(kernels, "layers"), 0), "layer", json_string("encoder.7.conv.0"));
+    CHECK_INT(json_dump_file(model, "out/model.json", 0), 0);
+    json_decref(model);
+    CHECK_INT(predict_images(&o, NULL, &note), ERR_RANGE);
+    CHECK(!strcmp(note.detail, "layer 0 is \"encoder.7.conv.0\" and the network's is encoder.0.conv.0"));
+}
+
 void test_run_job_leaves_a_model_that_says_what_it_is(void)
 {
     struct generator g;

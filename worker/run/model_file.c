@@ -72,6 +72,13 @@ void model_kernels_of_spec(const struct job_spec *spec, struct network_kernels *
     }
 }
 
+void model_tile_kernels(const struct job_spec *spec, struct network_kernels *kernels)
+{
+    model_kernels_of_spec(spec, kernels);
+    if (spec->validation.tile_rank)
+        kernels->micro_batch = 1; /* tiles may be few and large: every lane should have one */
+}
+
 /* ---- writing ----------------------------------------------------------------------------------------- */
 static json_t *class_words(char **classes, unsigned count)
 {

@@ -24,6 +24,8 @@ void model_tile_config(const struct job_spec *spec, int channels, int num_classe
 /* spec->kernels from what runs (all of it), and back; `kernels` is filled from a given block. */
 void model_kernels_to_spec(const struct network_kernels *kernels, struct job_spec *spec);
 void model_kernels_of_spec(const struct job_spec *spec, struct network_kernels *kernels);
+/* The same for the network of model_tile_config. */
+void model_tile_kernels(const struct job_spec *spec, struct network_kernels *kernels);
 
 /* Writes both files into `out_dir`, durable, weights first. weights: canonical. `about` (borrowed object) becomes the key "training". */
 enum err model_file_write(const char *out_dir, const struct job_spec *spec, const struct dataset *set, const struct network *net,

@@ -24,12 +24,17 @@ struct job {
 static enum err open_model(struct job *j, struct err_note *note)
 {
     struct network_config config;
+    struct network_kernels kernels;
     enum err e = model_file_read(j->o->model, &j->model, note);
     if (e)
         return e;
     model_tile_config(&j->model.spec, j->model.channels, j->model.num_classes, &config);
     config.lanes = j->o->threads;
     config.backend = j->o->backend;
+    if (j->model.spec.kernels.given) { /* what validation judged, at its speed */
+        model_tile_kernels(&j->model.spec, &kernels);
+        config.kernels = &kernels;
+    }
     e = network_new(&config, &j->net, note);
     if (!e)
         e = model_file_load_weights(j->o->model, j->net, note);

@@ -157,8 +157,7 @@ static enum err make_validation_network(struct run *r, struct err_note *note)
     model_tile_config(&r->spec, (int)r->set.channels, (int)r->set.num_classes, &config);
     config.lanes = network_config(r->net)->lanes;
     config.backend = network_config(r->net)->backend;
-    r->tile_kernels = *network_kernels(r->net);
-    r->tile_kernels.micro_batch = 1; /* tiles may be few and large: every lane should have one */
+    model_tile_kernels(&r->spec, &r->tile_kernels);
     config.kernels = &r->tile_kernels;
     return network_new(&config, &r->validation_net, note);
 }
@@ -198,10 +197,10 @@ static enum err make_network(struct run *r, struct err_note *note)
         return e;
     if (network_kernels_changed(r->net))
         say(r, "warn", "kernels_changed: this machine lacks an algorithm that the job names; the last bits of the weights will differ");
+    model_kernels_to_spec(network_kernels(r->net), &r->spec);
     e = make_validation_network(r, note);
     if (e)
         return e;
-    model_kernels_to_spec(network_kernels(r->net), &r->spec);
     e = run_kernels_write(&r->spec, r->options->out, note);
     if (e)
         return e;
