@@ -29,6 +29,44 @@ static void compare_small(const struct backend *fast, const struct backend *law)
     }
 }
 
+static struct pair two_activations(int parts, int channels, struct shape s, int block, uint32_t stream)
+{
+    struct pair a = activation_random(parts, channels, s, block, stream), b = activation_random(parts, channels, s, block, stream + 1);
+    struct pair both = pair_empty(2 * a.count);
+    memcpy(both.f, a.f, a.count * sizeof(float)), memcpy(both.f + a.count, b.f, a.count * sizeof(float));
+    memcpy(both.d, a.d, a.count * sizeof(double)), memcpy(both.d + a.count, b.d, a.count * sizeof(double));
+    pair_free(&a), pair_free(&b);
+    return both;
+}
+
+/* Two samples, images of several pieces of 128 output pixels, the last of them not whole; what was there is overwritten. */
+static void compare_pieces(const struct backend *fast, const struct backend *law)
+{
+    static const int sizes[][2] = {{5, 131}, {23, 30}, {41, 9}};
+    const struct kernel_simd *kernels = kernel_pick(fast->block);
+    for (int i = 0; i < 6; i++) {
+        struct conv_shape s = {.block = fast->block, .in = rectangle(sizes[i % 3][0], sizes[i % 3][1]), .parts = 2, .in_channels = 17, .out_channels = 20, .stride = 1 + i / 3};
+        struct tensor_layout layout = {.kind = TENSOR_CONV, .block = s.block, .out = 20, .parts = s.parts, .in = s.in_channels, .taps = 9};
+        struct network_layer_kernels direct = {0};
+        struct conv *conv;
+        s.out = shape_convolved(s.in, s.stride);
+        CHECK_INT(law->conv_new(&s, &use_of_one, &direct, &conv, NULL), OK);
+        size_t in = activation_count(2, 17, s.in, s.block), out = activation_count(1, 20, s.out, s.block);
+        struct pair x = two_activations(2, 17, s.in, s.block, 0), d_y = two_activations(1, 20, s.out, s.block, 2), d_w = pair_random(tensor_arena_count(&layout), 4);
+        const struct batch two = {.samples = 2, .cotangents = 1, .value = in, .gradient = out};
+        kernels->conv_backward_weights(&s, &two, x.f, d_y.f, d_w.f, NULL);
+        law->conv_backward_weights(conv, 0, &two, NULL, x.d, d_y.d, d_w.d, NULL);
+        check_close("backward weights by pieces", d_w, 2.0 * (double)shape_pixels(s.out));
+        law->conv_free(conv);
+        pair_free(&x), pair_free(&d_y), pair_free(&d_w);
+    }
+}
+
+void test_fast_weight_gradients_by_pieces_agree_with_the_law(void)
+{
+    at_each_level(true, compare_pieces);
+}
+
 void test_fast_weight_gradients_of_small_images_agree_with_the_law(void)
 {
     at_each_level(true, compare_small);
@@ -61,10 +99,10 @@ static void compare_up(const struct backend *fast, const struct backend *law, in
 
 static void compare_ups(const struct backend *fast, const struct backend *law)
 {
-    static const int channels[] = {1, 3, 16, 24, 32}, sizes[][2] = {{3, 7}, {4, 8}, {1, 1}, {2, 5}};
+    static const int channels[] = {1, 3, 16, 24, 32}, sizes[][2] = {{3, 7}, {4, 8}, {1, 1}, {2, 5}, {7, 61}}; /* the last: more than one piece of weight gradients */
     for (size_t i = 0; i < 5; i++)
         for (size_t o = 0; o < 5; o++)
-            for (size_t k = 0; k < 4; k++) compare_up(fast, law, channels[i], channels[o], rectangle(sizes[k][0], sizes[k][1]));
+            for (size_t k = 0; k < 5; k++) compare_up(fast, law, channels[i], channels[o], rectangle(sizes[k][0], sizes[k][1]));
 }
 
 void test_fast_transposed_convolutions_agree_with_the_law(void)
