@@ -41,20 +41,32 @@ static void winograd_finish(const struct winograd_pass *p, size_t in, size_t ins
     }
 }
 
+/* What the next block will read, asked for during the first chunk of this one. */
+struct winograd_ahead {
+    const struct winograd_place *places;
+    int count; /* of tiles; 0: nothing */
+    const float *in, *d_out;
+    size_t in_stride, out_stride;
+};
+
 /* Adds a block of tiles to the sums u of a chunk. */
-static void winograd_sum(struct winograd_product n, struct winograd_grid from, struct winograd_grid to, size_t ins, size_t outs, const float *v,
-                         const float *w, float *u)
+static void winograd_sum(const struct winograd_pass *p, struct winograd_ahead next, struct winograd_product n, struct winograd_grid from,
+                         struct winograd_grid to, size_t ins, size_t outs, const float *v, const float *w, float *u)
 {
-    for (size_t k = 0; k < WINO_ALL; k++, v += from.apart, w += to.apart)
+    for (size_t k = 0; k < WINO_ALL; k++, v += from.apart, w += to.apart) {
+        winograd_fetch(p, k, next.count, next.places, p->ins, next.in_stride, next.in);
+        winograd_fetch(p, k, next.count, next.places, p->outs, next.out_stride, next.d_out);
         for (size_t o = 0; o < outs; o += WINO_PANEL) {
             n.c_row = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
             if (n.c_row == WINO_PANEL) winograd_panel(2, (int)ins, n, v, w + o, u + (k * outs + o) * ins);
             else winograd_panel(1, (int)ins, n, v, w + o, u + (k * outs + o) * ins);
         }
+    }
 }
 
 /* Adds a block of `count` tiles to the sums u, chunk by chunk; with the last block come the weights. */
-static void winograd_sums(const struct winograd_pass *p, int count, bool first, bool last, const float *v, const float *w, float *u, float *d_w)
+static void winograd_sums(const struct winograd_pass *p, struct winograd_ahead next, int count, bool first, bool last, const float *v, const float *w, float *u,
+                          float *d_w)
 {
     struct winograd_grid from = winograd_grid_of(count, p->ins), to = winograd_grid_of(count, p->outs);
     struct winograd_product n = {.depth = (size_t)count, .a_row = 1, .a_step = from.row, .b_step = to.row, .more = !first};
@@ -62,7 +74,8 @@ static void winograd_sums(const struct winograd_pass *p, int count, bool first, 
         size_t in = 0, outs = p->outs - o < WINO_CHUNK_OUTS ? p->outs - o : WINO_CHUNK_OUTS;
         for (size_t left = (p->ins + WINO_CHUNK_INS - 1) / WINO_CHUNK_INS; left > 0; left--) {
             size_t ins = (p->ins - in + left - 1) / left;
-            winograd_sum(n, from, to, ins, outs, v + in, w + o, u);
+            winograd_sum(p, next, n, from, to, ins, outs, v + in, w + o, u);
+            next.count = 0;
             if (last) winograd_finish(p, in, ins, o, outs, u, d_w);
             if (!first || !last) u += WINO_ALL * ins * outs;
             in += ins;
@@ -88,15 +101,19 @@ static void winograd_backward_weights(const struct conv_shape *s, int samples, i
     struct winograd_pass p = winograd_pass_of(s, false);
     int all = samples * p.tiles, block = winograd_block_tiles(p.ins, p.outs, all);
     size_t sums = winograd_sums_count(&p, block, all);
-    struct winograd_place places[WINO_TILES_MAX] UNSET;
-    for (int first = 0; first < all; first += block) {
-        int count = all - first < block ? all - first : block;
+    struct winograd_place places[2][WINO_TILES_MAX] UNSET; /* of this block and of the next */
+    int count = block < all ? block : all;
+    winograd_places(&p, 0, count, places[0]);
+    for (int first = 0, now = 0, next; first < all; first += count, count = next, now = !now) {
         float *u = scratch, *v = scratch + 2 * sums, *w = v + winograd_grid_count(count, p.ins);
-        winograd_places(&p, first, count, places);
-        winograd_read(&p, count, places, in_stride, in, winograd_grid_of(count, p.ins), v);
+        next = all - first - count < block ? all - first - count : block;
+        winograd_places(&p, first + count, next, places[!now]);
+        winograd_read(&p, count, places[now], in_stride, in, winograd_grid_of(count, p.ins), v);
         for (int c = 0; c < cotangents; c++, u += sums) {
-            winograd_read_gradient(&p, count, places, out_stride, d_out + (size_t)c * cotangent_stride, winograd_grid_of(count, p.outs), w);
-            winograd_sums(&p, count, first == 0, first + count == all, v, w, u, d_w[c]);
+            const float *d = d_out + (size_t)c * cotangent_stride;
+            struct winograd_ahead ahead = {places[!now], next, in, d, in_stride, out_stride};
+            winograd_read_gradient(&p, count, places[now], out_stride, d, winograd_grid_of(count, p.outs), w);
+            winograd_sums(&p, ahead, count, first == 0, first + count == all, v, w, u, d_w[c]);
         }
     }
     for (int c = 0; c < cotangents; c++)

@@ -162,21 +162,39 @@ static void winograd_write(const struct winograd_pass *p, int count, const struc
     }
 }
 
+/* Asks for the pixels of the tiles of share `k` of 36, of one tensor, while point k is multiplied: what a step works on comes
+   from memory, and the rows of a tile are too short for the processor to guess the next. */
+INLINE void winograd_fetch(const struct winograd_pass *p, size_t k, int count, const struct winograd_place *places, size_t channels, size_t stride,
+                           const float *tensor)
+{
+    size_t step = (size_t)p->block, row = (size_t)p->columns * step;
+    for (size_t t = k * (size_t)count / WINO_ALL; t < (k + 1) * (size_t)count / WINO_ALL; t++) {
+        const float *tile = tensor + (size_t)places[t].sample * stride + places[t].out * step;
+        for (size_t c = 0; c < channels; c += step, tile += p->pixels * step)
+            for (size_t r = 0; r < (size_t)places[t].tall; r++)
+                for (size_t f = 0; f < (size_t)places[t].wide * step; f += WINO_LINE) __builtin_prefetch(tile + r * row + f, 0, 2);
+    }
+}
+
 /* ---- forward, backward data ----------------------------------------------------------------------------- */
 static void winograd_run(const struct winograd_pass *p, int samples, size_t in_stride, const float *in, const float *prepared, const float *bias,
                          size_t out_stride, float *out, float *scratch)
 {
-    int all = samples * p->tiles, block = winograd_block_tiles(p->ins, p->outs, all);
-    struct winograd_place places[WINO_TILES_MAX] UNSET;
-    for (int first = 0; first < all; first += block) {
-        int count = all - first < block ? all - first : block;
+    int all = samples * p->tiles, block = winograd_block_tiles(p->ins, p->outs, all), count = block < all ? block : all;
+    struct winograd_place places[2][WINO_TILES_MAX] UNSET; /* of this block and of the next */
+    winograd_places(p, 0, count, places[0]);
+    for (int first = 0, now = 0, next; first < all; first += count, count = next, now = !now) {
         struct winograd_grid from = winograd_grid_of(count, p->ins), to = winograd_grid_of(count, p->outs);
         float *v = scratch, *m = v + winograd_grid_count(count, p->ins);
-        winograd_places(p, first, count, places);
-        winograd_read(p, count, places, in_stride, in, from, v);
-        for (size_t k = 0; k < WINO_ALL; k++)
+        next = all - first - count < block ? all - first - count : block;
+        winograd_places(p, first + count, next, places[!now]);
+        winograd_read(p, count, places[now], in_stride, in, from, v);
+        for (size_t k = 0; k < WINO_ALL; k++) {
+            winograd_fetch(p, k, count, places[now], p->outs, out_stride, out);
+            winograd_fetch(p, k, next, places[!now], p->ins, in_stride, in);
             winograd_multiply(count, p->ins, p->outs, v + k * from.apart, from.row, prepared + k * p->ins * p->outs, m + k * to.apart, to.row);
-        winograd_write(p, count, places, m, to, bias, out_stride, out);
+        }
+        winograd_write(p, count, places[now], m, to, bias, out_stride, out);
     }
 }
 
