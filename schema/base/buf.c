@@ -2,6 +2,7 @@
 #include "schema/base/buf.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +39,11 @@ enum err buf_reserve(struct buf *b, size_t more)
     return OK;
 }
 
+/* Called for every few bytes of every reply: what fits into the memory that is there goes no further. */
 enum err buf_add(struct buf *b, const void *bytes, size_t length)
 {
-    enum err e = buf_reserve(b, length);
+    bool fits = b->length < b->capacity && length < b->capacity - b->length && length <= b->max - b->length;
+    enum err e = fits ? OK : buf_reserve(b, length);
     if (e) return e;
     if (length) memcpy(b->data + b->length, bytes, length);
     b->length += length;
