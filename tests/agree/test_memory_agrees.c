@@ -20,6 +20,11 @@ static const char *const jobs[] = {
     "{\"dataset\": \"a\", \"model\": {\"widths\": [64, 256, 1024]}, \"training\": {\"batch\": 2, \"patch\": [64, 64]}}",
 };
 
+/* The largest 2-D configuration that nnU-Net plans: 512 x 512, batch 12, eight levels. */
+#define NNUNET \
+    "{\"dataset\": \"a\", \"model\": {\"widths\": [32, 64, 128, 256, 512, 512, 512, 512], \"convs\": 2, \"down\": \"stride\", \"norm\": \"instance\"}, " \
+    "\"loss\": {\"strategy\": \"constant\", \"activation\": \"softmax\"}, \"training\": {\"batch\": 12, \"patch\": [512, 512]}}"
+
 static struct network_config config_of(const struct job_spec *spec, int classes, int lanes, const char *backend)
 {
     struct network_config c = {.rank = 2, .in_channels = 3, .out_channels = job_spec_out_channels(spec, classes), .levels = spec->model.levels,
@@ -84,4 +89,16 @@ void test_memory_prediction_covers_the_fastest_backend(void)
 {
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
         for (int which = 0; which < 6; which++) compare(jobs[i], 2, which / 2, which % 2 ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT, NULL);
+}
+
+void test_memory_of_nnunets_largest_plan_fits_into_24_gb_on_two_lanes(void)
+{
+    static struct job_spec spec;
+    static struct err_list errors;
+    struct job_memory predicted;
+    CHECK_INT(job_spec_parse(NNUNET, strlen(NNUNET), &spec, &errors, &errors), OK);
+    CHECK_INT(job_memory_predict(&spec, 1, 2, 2, &predicted), OK);
+    CHECK_INT(predicted.total_bytes, 17076187520);
+    CHECK(predicted.total_bytes < 24000000000);
+    for (int micro_batch = 0; micro_batch <= 4; micro_batch += 2) compare(NNUNET, 2, micro_batch, ALGORITHM_WINOGRAD, NULL);
 }
