@@ -19,7 +19,7 @@
 #include "schema/base/log.h"
 #include "worker/batch.h"
 
-enum { MEMORY_BYTES = 1 << 20, SPOOL_BYTES = 64 << 20, FLUSH_MS = 1000, TICK_MS = 100, DIGEST_TRIES = 3, OUTBOX_PATH_MAX = 4096 };
+enum { MEMORY_BYTES = 1 << 20, SPOOL_BYTES = 64 << 20, FLUSH_MS = 1000, FIRST_FLUSH_MS = 50, TICK_MS = 100, DIGEST_TRIES = 3, OUTBOX_PATH_MAX = 4096 };
 struct item {
     enum api_op op;
     char *text;              /* a batch in memory; NULL: in the spool, or a file */
@@ -113,8 +113,9 @@ static void close_lines(struct outbox *o)
 
 static void close_due(struct outbox *o)
 {
-    int64_t now = clock_mono_ms();
-    if (o->metrics.count && now - o->metrics.opened_ms >= o->settings.flush_ms) close_metrics(o);
+    int64_t now = clock_mono_ms(), hold_ms = o->settings.flush_ms;
+    if (o->metric_seq == 0 && hold_ms > FIRST_FLUSH_MS) hold_ms = FIRST_FLUSH_MS; /* whoever submitted waits to see the job train */
+    if (o->metrics.count && now - o->metrics.opened_ms >= hold_ms) close_metrics(o);
     if (o->lines.count && now - o->lines.opened_ms >= o->settings.flush_ms) close_lines(o);
 }
 

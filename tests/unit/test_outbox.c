@@ -65,7 +65,7 @@ struct house {
     struct outbox *outbox;
 };
 
-static void open_house(struct house *h, int64_t memory, int64_t spool)
+static void open_house_that_flushes(struct house *h, int64_t memory, int64_t spool, int64_t flush_ms)
 {
     memset(h, 0, sizeof *h);
     pthread_mutex_init(&h->record.lock, NULL);
@@ -74,8 +74,13 @@ static void open_house(struct house *h, int64_t memory, int64_t spool)
     CHECK(!api_client_new(&api, &h->client, NULL));
     CHECK(!mkdir("box", 0700));
     struct outbox_settings settings = {.client = h->client, .key = {.job = "j", .token = "t", .attempt = "2", .lease_ms = 1000, .heartbeat_ms = 250},
-                                       .dir = "box", .memory_bytes_max = memory, .spool_bytes_max = spool, .flush_ms = 50};
+                                       .dir = "box", .memory_bytes_max = memory, .spool_bytes_max = spool, .flush_ms = flush_ms};
     h->outbox = outbox_open(&settings);
+}
+
+static void open_house(struct house *h, int64_t memory, int64_t spool)
+{
+    open_house_that_flushes(h, memory, spool, 50);
 }
 
 static void close_house(struct house *h)
@@ -131,6 +136,25 @@ void test_outbox_sends_every_point_before_the_checkpoint_that_follows_it(void)
     CHECK_HAS(h.record.bodies[1], "\"steps\":[1,2,3");
     CHECK_HAS(h.record.bodies[3], "[513,514");
     CHECK_HAS(h.record.bodies[4], "{\"lease_token\":\"t\",\"seq\":4,");
+    close_house(&h);
+}
+
+void test_outbox_sends_the_first_values_at_once_and_gathers_those_after(void)
+{
+    static struct house h;
+    bool first = false;
+    open_house_that_flushes(&h, 1 << 20, 1 << 20, 3600000);
+    add_point(&h, 0, 1);
+    for (int i = 0; i < 3000 && !first; i++) {
+        pthread_mutex_lock(&h.record.lock);
+        first = !strcmp(h.record.all, "metrics 1; ");
+        pthread_mutex_unlock(&h.record.lock);
+        if (!first) clock_sleep_ms(10);
+    }
+    CHECK(first);
+    add_point(&h, 1, 1);
+    CHECK(!outbox_is_empty(h.outbox));
+    CHECK_TEXT(h.record.all, "metrics 1; ");
     close_house(&h);
 }
 

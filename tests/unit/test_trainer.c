@@ -264,6 +264,18 @@ void test_trainer_skips_batches_without_a_single_valid_pixel(void)
     free(r);
 }
 
+void test_trainer_tells_its_first_step_at_once_and_holds_those_after(void)
+{
+    struct run *r = new_run();
+    shorten(r);
+    train(r, 1, NULL);
+    CHECK_INT(r->e, OK);
+    CHECK(r->told_by_first_step > 0 && point_of(r, "loss/total", 0));
+    for (size_t i = 0; i < r->told_by_first_step; i++)
+        CHECK_INT(r->points[i].step, 0);
+    free(r);
+}
+
 void test_trainer_writes_checkpoints_by_the_clock_between_epochs(void)
 {
     struct run *r = new_run();

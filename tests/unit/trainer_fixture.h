@@ -23,6 +23,7 @@ struct run {
     size_t count, most_series; /* in one call */
     int64_t stop_at; /* steps after which it is told to stop; -1 never */
     int64_t steps_seen;
+    size_t told_by_first_step; /* points */
     bool stop_in_validation, validating, stop_in_evaluation, evaluating;
     bool other_weights; /* the network has some when the run is over */
     int checkpoints;
@@ -75,6 +76,8 @@ static void take_progress(void *context, const struct trainer_progress *p)
     if (isnan(p->dice))
         return;
     r->steps_seen++;
+    if (r->steps_seen == 1)
+        r->told_by_first_step = r->count;
     if (r->steps_seen == 1)
         r->first_dice = p->dice, r->first_ce = p->ce;
     r->last_dice = p->dice, r->last_ce = p->ce;
