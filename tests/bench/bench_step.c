@@ -1,5 +1,7 @@
-/* bench_step: our contestant: trains network xs or s as a job would, a few steps whenever it is told to.
-   usage: bench_step NET THREADS LOSSES [KERNELS]      NET: xs | s     LOSSES: 1 (0.5 Dice + 0.5 cross-entropy) | 2 (an optimizer each)
+/* bench_step: our contestant: trains a network as a job would, a few steps whenever it is told to.
+   usage: bench_step NET THREADS LOSS [KERNELS]      NET: xs | s | small
+   LOSS: 1 (0.5 Dice + 0.5 cross-entropy) | 2 (an optimizer each) | METHOD | METHOD:LEVEL | METHOD:LEVEL:EVERY (adaptive and gradient
+   strategies; where and how often the Gram is taken) | diagnostics:EVERY (1, looked at every so many steps)
    KERNELS: "direct 1", "winograd 2": that algorithm wherever a layer has it, so many samples a call; without, tuned here, as a job is.
    A step is all of the trainer's: reading samples, forward, losses, backward, optimizer, metrics. It says "ready ..." after three
    steps of warm-up; then for each line N on stdin it does N steps and says "WALL CPU" in seconds. "profile N": N steps with the
@@ -20,15 +22,14 @@
 #include "worker/train/trainer.h"
 
 enum { WARM_UP = 3 };
-static const char *const losses[] = {
-    "\"strategy\": \"constant\", \"alpha\": 0.5",
-    "\"strategy\": \"separate_optimizers\", \"optimizers\": {\"mode\": \"simultaneous\", \"dice\": {\"type\": \"adam\", \"lr\": 1e-3}, "
-    "\"ce\": {\"type\": \"adam\", \"lr\": 1e-3}}",
-};
+#define CONSTANT "\"strategy\": \"constant\", \"alpha\": 0.5"
+#define TWO_ADAMS \
+    "\"strategy\": \"separate_optimizers\", \"optimizers\": {\"mode\": \"simultaneous\", \"dice\": {\"type\": \"adam\", \"lr\": 1e-3}, " \
+    "\"ce\": {\"type\": \"adam\", \"lr\": 1e-3}}"
 static const struct net {
     const char *name, *widths;
     int size, batch;
-} nets[] = {{"xs", "16, 32, 64, 128, 256", 128, 16}, {"s", "32, 64, 128, 256, 512", 256, 8}};
+} nets[] = {{"xs", "16, 32, 64, 128, 256", 128, 16}, {"s", "32, 64, 128, 256, 512", 256, 8}, {"small", "16, 32, 64", 64, 4}};
 
 struct contestant {
     struct job_spec spec;
@@ -98,6 +99,21 @@ static bool on_stop(void *context)
     return c->stop;
 }
 
+/* The loss block that a word of the command line means, without its braces; what it says wrong the spec reader refuses. */
+static void loss_of_word(const char *word, char *to, size_t size)
+{
+    static const char *const adaptive[] = {"uncertainty", "dwa", "gradnorm", "famo", "random", "loss_scale"};
+    char method[32] = "", level[32] = "";
+    int every = 1, parts = sscanf(word, "%31[^:]:%31[^:]:%d", method, level, &every);
+    bool adapts = false;
+    for (size_t i = 0; i < sizeof adaptive / sizeof *adaptive; i++) adapts |= !strcmp(adaptive[i], method);
+    if (!strcmp(word, "1")) snprintf(to, size, CONSTANT);
+    else if (!strcmp(word, "2")) snprintf(to, size, TWO_ADAMS);
+    else if (!strcmp(method, "diagnostics")) snprintf(to, size, CONSTANT ", \"diagnostics\": {\"every\": %s, \"dense_steps\": 0}", level);
+    else if (parts == 1) snprintf(to, size, "\"strategy\": \"%s\", \"method\": \"%s\"", adapts ? "adaptive" : "gradient", method);
+    else snprintf(to, size, "\"strategy\": \"%s\", \"method\": \"%s\", \"gram\": {\"level\": \"%s\", \"every\": %d}", adapts ? "adaptive" : "gradient", method, level, every);
+}
+
 /* The same algorithm for all; layers that lack it take the direct one. */
 static void force_kernels(struct contestant *c, struct network_config *config, const char *word)
 {
@@ -112,12 +128,13 @@ static void force_kernels(struct contestant *c, struct network_config *config, c
     c->kernels.micro_batch = atoi(word + strcspn(word, "0123456789"));
 }
 
-static void prepare(struct contestant *c, const struct net *n, int lanes, const char *loss, const char *kernels)
+static void prepare(struct contestant *c, const struct net *n, int lanes, const char *word, const char *kernels)
 {
     static struct err_list errors, warnings;
-    char text[1024];
+    char text[1024], loss[512];
     struct err_note note = {0};
     struct generator g = GENERATOR_DEFAULT;
+    loss_of_word(word, loss, sizeof loss);
     int length = snprintf(text, sizeof text,
                           "{\"dataset\": \"none\", \"model\": {\"widths\": [%s], \"down\": \"stride\"}, \"loss\": {%s, \"activation\": \"softmax\"}, "
                           "\"training\": {\"epochs\": 1, \"steps_per_epoch\": 1000000, \"batch\": %d, \"patch\": [%d, %d], \"checkpoint_s\": 86400}}",
@@ -139,12 +156,15 @@ static void prepare(struct contestant *c, const struct net *n, int lanes, const 
 int main(int argc, char **argv)
 {
     static struct contestant c;
-    const struct net *n = argc > 1 && !strcmp(argv[1], "s") ? &nets[1] : &nets[0];
+    const struct net *n = nets;
     char folder[] = "/tmp/bench-step-XXXXXX";
     struct err_note note = {0};
     struct trainer *t;
+    for (size_t i = 0; argc > 1 && i < sizeof nets / sizeof *nets; i++)
+        if (!strcmp(argv[1], nets[i].name)) n = &nets[i];
+    if (argc < 4 || strcmp(argv[1], n->name)) return fprintf(stderr, "usage: bench_step xs|s|small THREADS LOSS [KERNELS]\n"), 64;
     if (!mkdtemp(folder)) return perror(folder), 1;
-    prepare(&c, n, argc > 2 ? atoi(argv[2]) : 1, losses[argc > 3 && atoi(argv[3]) == 2], argc > 4 ? argv[4] : NULL);
+    prepare(&c, n, atoi(argv[2]), argv[3], argc > 4 ? argv[4] : NULL);
     struct trainer_config config = {.spec = &c.spec, .set = &c.set, .net = c.net, .out_dir = folder,
                                     .spec_hash = "0000000000000000000000000000000000000000000000000000000000000000", .made_by = "bench",
                                     .calls = {.context = &c, .progress = on_progress, .stop = on_stop}};

@@ -10,14 +10,14 @@ jit: torch.jit.trace of the network. compile: torch.compile (inductor, default m
 Adam is the fused one where this PyTorch has it for the CPU, else foreach. Gradients are set to None, not to zero.
 Input is made once and stays: reading and augmenting samples is not part of a step here (of ours it is).
 
-Says "ready VERSION, what runs" after a warm-up of three steps, or "unavailable: why" and ends with status 3. Then for each
-line N on stdin it does N steps and says "WALL CPU" in seconds; it ends with stdin."""
+Says "ready VERSION, what runs" after a warm-up of WARM_UP steps (environment; 3), or "unavailable: why" and ends with status 3. Then
+for each line N on stdin it does N steps and says "WALL CPU" in seconds; it ends with stdin. BATCH=n (environment): samples a step."""
 import os
 import sys
 import time
 
 NETS = {"xs": ((16, 32, 64, 128, 256), 128, 16), "s": ((32, 64, 128, 256, 512), 256, 8)}
-WARM_UP = 3
+WARM_UP = int(os.environ.get("WARM_UP", 3))
 net, threads, losses, mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before the libraries wake up
     os.environ[name] = str(threads)
@@ -77,6 +77,7 @@ def prepare():
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     widths, size, batch = NETS[net]
+    batch = int(os.environ.get("BATCH", batch))
     model, x, y = UNet(widths), torch.randn(batch, 1, size, size), (torch.rand(batch, size, size) > 0.8).long()
     onehot = F.one_hot(y, 2).permute(0, 3, 1, 2).float().contiguous()
     if mode.endswith("channels_last"):
@@ -93,6 +94,8 @@ def prepare():
     if mode.startswith("compile"):
         if not hasattr(torch, "compile"):
             raise RuntimeError("this PyTorch has no torch.compile")
+        if losses == 2:  # the graph is walked twice: its buffers may not be given away on the first walk
+            torch._functorch.config.donated_buffer = False
         look = torch.compile(look)
 
     def one():

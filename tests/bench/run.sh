@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# make bench: durable submits a second; training steps beside PyTorch and beside the machine's own limit; two jobs on the same
-# processors; from submit to the first step. Prints all, and writes tests/bench/RESULTS.md unless QUICK=1. About 40 minutes.
-# QUICK=1: few rounds, for a look (figures of a busy machine are no figures). PARTS="submit training share first_step": some of it.
+# make bench: training steps beside PyTorch and beside the machine's own limit; what each strategy costs; two jobs on the same
+# processors; from submit to the first step; durable submits a second. Prints all, the time of each part among it, and writes
+# tests/bench/RESULTS.md unless QUICK=1 or PARTS. About half an hour with two PyTorches, most of it theirs; under ten minutes without.
+# QUICK=1: few rounds, for a look (figures of a busy machine are no figures). PARTS="training strategies share first_step submit": some of it.
 # NETS="xs s" THREADS="1 2" LOSSES="1 2" MODES="eager jit" ROUNDS=n STEPS=n: training's knobs.
 # TANDEM_PYTHON="/usr/bin/python3 /other/bin/python": Pythons with torch, all of them peers; without, those found in PATH.
 set -euo pipefail
@@ -23,19 +24,25 @@ conditions() {
 submit() {
     echo "## Durable submits (every reply leaves after its fsync)"
     echo '```'
-    (cd "$work" && "$TANDEM_BIN/bench_store" && "$TANDEM_BIN/bench_submit")
+    (cd "$work" && "$TANDEM_BIN/bench_store" && ROUNDS=$([ -n "$QUICK" ] && echo 1 || echo 5) "$TANDEM_BIN/bench_submit")
     echo '```'
 }
 
-part() { # part NAME COMMAND...: runs it if asked for, shows it and keeps it
-    case " ${PARTS:-submit training share first_step} " in *" $1 "*) ;; *) return 0 ;; esac
+part() { # part NAME COMMAND...: runs it if asked for, shows it and keeps it, with the time that it took
+    case " ${PARTS:-training strategies share first_step submit} " in *" $1 "*) ;; *) return 0 ;; esac
+    local name=$1 start=$SECONDS
     shift
+    echo "bench: $name" >&2
     { echo; "$@"; } | tee -a "$results"
+    times+=("$name $((SECONDS - start)) s")
 }
 
+times=()
 conditions | tee "$results"
 part training tests/bench/training.sh
+part strategies tests/bench/strategies.sh
 part share tests/bench/share.sh
 part first_step tests/bench/first_step.sh
 part submit submit
+{ echo; printf 'Time of each part: '; (IFS=,; echo "${times[*]/#/ }"); } | sed 's/:  /: /' | tee -a "$results"
 if [ -n "$QUICK" ] || [ -n "${PARTS:-}" ]; then echo; echo "(a look: RESULTS.md is not written)"; else cp "$results" tests/bench/RESULTS.md; fi

@@ -8,8 +8,14 @@ modes=${MODES:-eager channels_last jit compile compile_channels_last}
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 facts=$work/facts
 
-rounds_of() { echo "${ROUNDS:-$(if [ -n "$QUICK" ]; then echo 1; elif [ "$1" = xs ]; then echo 9; else echo 5; fi)}"; }
-steps_of() { echo "${STEPS:-$(if [ -n "$QUICK" ] || [ "$1" = s ]; then echo 1; else echo 3; fi)}"; }
+# A step of s takes a peer 10 to 40 s, so s has few turns.
+rounds_of() { # NET
+    if [ -n "${ROUNDS:-}" ]; then echo "$ROUNDS"; elif [ -n "$QUICK" ]; then echo 1; elif [ "$1" = xs ]; then echo 5; else echo 2; fi
+}
+steps=${STEPS:-1}
+warm_up_of() { # NET MODE: tracing and compiling look at the first two steps
+    if [ "$1" = xs ] && [ -z "$QUICK" ]; then echo 3; else case $2 in jit | compile*) echo 2 ;; *) echo 1 ;; esac; fi
+}
 
 peers=() # LABEL PYTHON, one each
 IFS=' ' read -r -a candidates <<<"${TANDEM_PYTHON:-/usr/bin/python3 python3}"
@@ -22,12 +28,23 @@ turns() { # turns NET THREADS LOSSES TAG OPTIONS... NAME=COMMAND...: its lines, 
     local net=$1 t=$2 l=$3 tag=$4; shift 4
     "$bin/bench_turns" "$@" | sed "s/^/$net\t$t\t$l\t$tag\t/" >>"$facts"
 }
-heat() { # heat NET THREADS LABEL PYTHON: prints the fastest mode
-    for mode in $modes; do
-        turns "$1" "$2" 1 heat 2 1 "$3:$mode=exec $4 $here/peer_torch.py $1 $2 1 $mode"
+# heat NET THREADS LABEL PYTHON: prints the fastest mode, found with a quarter of the batch. More threads: only the modes that were
+# within a fifth of the fastest on one thread are tried again, and a sole one needs no trial.
+heat() {
+    local net=$1 t=$2 label=$3 python=$4 tried=$modes close batch=$([ "$1" = s ] && echo 2 || echo 4)
+    close=$(fastest "$net" 1 "$label" 1.2)
+    [ "$t" = 1 ] || [ -z "$close" ] || tried=$close
+    [ "$t" = 1 ] || [ "$(wc -w <<<"$tried")" != 1 ] || { echo $tried; return; }
+    for mode in $tried; do
+        turns "$net" "$t" 1 heat 2 1 "$label:$mode=WARM_UP=$(warm_up_of s "$mode") BATCH=$batch exec $python $here/peer_torch.py $net $t 1 $mode"
     done
-    awk -F'\t' -v net="$1" -v threads="$2" -v peer="$3" '$1 == net && $2 == threads && $4 == "heat" && $5 == "turn" && index($6, peer ":") == 1 &&
-        (!best || $8 < best) {best = $8; split($6, part, ":"); mode = part[2]} END {print mode}' "$facts"
+    fastest "$net" "$t" "$label" 1 | cut -d' ' -f1
+}
+fastest() { # NET THREADS LABEL FACTOR: the modes within FACTOR of the fastest, the fastest first
+    awk -F'\t' -v net="$1" -v threads="$2" -v peer="$3" -v factor="$4" '
+        $1 == net && $2 == threads && $4 == "heat" && $5 == "turn" && index($6, peer ":") == 1 {
+            split($6, part, ":"); m = part[2]; if (!(m in best) || $8 < best[m]) best[m] = $8; if (!least || $8 < least) {least = $8; first = m}}
+        END {printf "%s", first; for (m in best) if (m != first && best[m] <= factor * least) printf " %s", m; print ""}' "$facts"
 }
 
 : >"$facts"
@@ -35,18 +52,18 @@ for net in $nets; do
     for t in $threads; do
         against=()
         for ((i = 0; i < ${#peers[@]}; i += 2)); do
-            echo "training: $net, $t threads: modes of ${peers[i]}" >&2
+            echo "$(date +%T) training: $net, $t threads: modes of ${peers[i]}" >&2
             mode=$(heat "$net" "$t" "${peers[i]}" "${peers[i + 1]}")
             [ -n "$mode" ] && against+=("${peers[i]}:$mode" "${peers[i + 1]}")
         done
         for l in $losses; do
-            echo "training: $net, $t threads, $l losses: turns" >&2
+            echo "$(date +%T) training: $net, $t threads, $l losses: turns" >&2
             contestants=("ours=exec $bin/bench_step $net $t $l")
             for ((i = 0; i < ${#against[@]}; i += 2)); do
-                contestants+=("${against[i]}=exec ${against[i + 1]} $here/peer_torch.py $net $t $l ${against[i]#*:}")
+                contestants+=("${against[i]}=WARM_UP=$(warm_up_of "$net" "${against[i]#*:}") exec ${against[i + 1]} $here/peer_torch.py $net $t $l ${against[i]#*:}")
             done
             [ "$t$l" = 11 ] && [ -x "$bin/bench_limit" ] && contestants+=("limit=exec $bin/bench_limit $net")
-            turns "$net" "$t" "$l" final -p "$(steps_of "$net")" "$(rounds_of "$net")" "$(steps_of "$net")" "${contestants[@]}"
+            turns "$net" "$t" "$l" final -p "$steps" "$(rounds_of "$net")" "$steps" "${contestants[@]}"
         done
     done
 done
