@@ -9,7 +9,7 @@ stop() {
     rm -rf "$work"
 }
 trap stop EXIT
-"$TANDEM_BIN/tandemd" --data "$work/server" --port 0 --port-file "$work/port" 2>"$work/tandemd.log" & pids+=($!)
+"$TANDEM_BIN/tandemd" --data "$work/server" --port 0 --port-file "$work/port" >/dev/null 2>"$work/tandemd.log" & pids+=($!)
 until [ -s "$work/port" ]; do kill -0 "${pids[0]}"; sleep 0.05; done
 url=http://127.0.0.1:$(cat "$work/port")
 "$TANDEM_BIN/tandem-worker" --server "$url" --name bench --cache-dir "$work/cache" 2>"$work/worker.log" & pids+=($!)
