@@ -46,7 +46,7 @@ static int by_badness(const void *a, const void *b)
 
 static void add_measures(json_t *to, const struct image_scores *s, size_t image, const size_t *class_at)
 {
-    for (int m = 0; m < IMAGE_MEASURES; m++) {
+    for (enum image_measure m = 0; m < IMAGE_MEASURES; m++) {
         double x = class_at ? image_score_of_class(s, *class_at, image, m) : image_score(s, image, m);
         json_object_set_new(to, measure_words[m], isnan(x) ? json_null() : json_real(x));
     }

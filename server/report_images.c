@@ -97,7 +97,7 @@ static void add_image(const struct image_scores *s, size_t image, double *sums)
         sums[FEATURES_OF_CLASS * k] += s->of[k].both[image];
         sums[FEATURES_OF_CLASS * k + 1] += s->of[k].predicted[image] + s->of[k].truth[image];
     }
-    for (int m = 0; m < IMAGE_MEASURES; m++) {
+    for (enum image_measure m = 0; m < IMAGE_MEASURES; m++) {
         double value = image_score(s, image, m);
         if (isnan(value)) continue;
         sums[FEATURES_OF_CLASS * s->classes + FEATURES_OF_MEASURE * (size_t)m] += value;
