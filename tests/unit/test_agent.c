@@ -23,6 +23,7 @@ static const char child_script[] =
     "metric() { say \"{\\\"event\\\":\\\"metric\\\",\\\"series\\\":[{\\\"name\\\":\\\"loss/total\\\",\\\"kind\\\":\\\"result\\\",\\\"x\\\":\\\"step\\\",\\\"steps\\\":[$1],\\\"values\\\":[0.1]}]}\"; }\n"
     "checkpoint() { printf 'weights at %s' \"$1\" >$out/new; mv $out/new $out/ckpt\n"
     "  say \"{\\\"event\\\":\\\"checkpoint\\\",\\\"path\\\":\\\"$out/ckpt\\\",\\\"sha256\\\":\\\"$(sha256sum <$out/ckpt | cut -c1-64)\\\",\\\"bytes\\\":12,\\\"step\\\":$1,\\\"epoch\\\":0,\\\"best\\\":false,\\\"score\\\":\\\"NaN\\\"}\"; }\n"
+    "taken() { until [ -e \"$TAKEN/put-$1\" ]; do sleep 0.01; done; }\n"
     "finished() { printf model >$out/model.safetensors\n"
     "  say '{\"event\":\"done\",\"result\":{\"weights_sha256\":\"abc\"},\"artifacts\":[{\"name\":\"model.safetensors\",\"path\":\"'$out'/model.safetensors\",\"kind\":\"model\"}]}'; exit 0; }\n"
     "echo \"words on stderr\" >&2\n"
@@ -36,7 +37,7 @@ struct daemon {
     const char *dataset, *resume, *spec, *command;
     char blob[256], blob_sha256[SHA256_HEX];
     int jobs;              /* how many claims are granted */
-    int claims, claims_without_job;
+    int claims, claims_without_job, puts;
     int64_t command_at_ms, ended_at_ms;
     atomic_int heartbeats;
     atomic_bool away, lose;
@@ -109,6 +110,10 @@ static void answer_locked(struct daemon *d, const struct fake_request *request, 
     } else if (!strcmp(verb, "logs")) {
         strncat(d->logs, request->body, sizeof d->logs - strlen(d->logs) - 1);
     } else if (!strcmp(request->method, "PUT")) {
+        char mark[32];
+        snprintf(mark, sizeof mark, "put-%d", ++d->puts); /* for a child that waits for it: see `taken` */
+        FILE *f = fopen(mark, "w");
+        CHECK(f && !fclose(f));
         happened(d, "%s=%s; ", strrchr(request->path, '/') + 1, request->body);
         fake_say(reply, 201, "{\"bytes\":%zu}", request->length);
     } else if (!strcmp(request->method, "GET")) {
@@ -150,7 +155,9 @@ static pid_t worker_start(const struct daemon *d, const char *fake, const char *
     fflush(NULL);
     pid_t pid = fork();
     if (pid) return pid;
+    char here[4096];
     setenv("FAKE", fake, 1);
+    if (getcwd(here, sizeof here)) setenv("TAKEN", here, 1);
     setenv("TANDEM_TOKEN", "very-secret", 1);
     unsetenv("TANDEM_TOKEN_FILE");
     execl(check_bin("tandem-worker"), "tandem-worker", "--server", fake_server_address(d->server), "--cache-dir", "cache", "--train-program",
@@ -201,7 +208,7 @@ void test_agent_runs_a_job_and_reports_in_order(void)
 {
     struct daemon d;
     daemon_start(&d);
-    CHECK_INT(run_worker(&d, "metric 1; metric 2; checkpoint 2; metric 3; checkpoint 3; test -z \"$TANDEM_TOKEN$TANDEM_SERVER$data\" && finished"), 0);
+    CHECK_INT(run_worker(&d, "metric 1; metric 2; checkpoint 2; taken 1; metric 3; checkpoint 3; test -z \"$TANDEM_TOKEN$TANDEM_SERVER$data\" && finished"), 0);
     CHECK_HAS(d.registered, "\"protocol\":1");
     CHECK_HAS(d.registered, "\"rack\":\"3\"");
     CHECK_HAS(d.registered, "\"threads\":2");
