@@ -1,4 +1,4 @@
-/* run_job: one job from its file to its results; the one file that knows the job spec and the core in full. */
+/* run_job: one job from its file to its results; with its run_* files the one place that knows the job spec and the core in full. */
 #ifndef WORKER_RUN_RUN_JOB_H
 #define WORKER_RUN_RUN_JOB_H
 #include <stdbool.h>
