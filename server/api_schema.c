@@ -4,9 +4,11 @@
 #include <assert.h>
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
+#include "schema/base/buf.h"
 #include "schema/base/embedded.h"
+#include "schema/base/json_text.h"
 #include "schema/base/sha256.h"
 
 static const struct {
@@ -66,9 +68,12 @@ static void cut_document(const json_t *components, size_t i)
     json_object_set_new(schema, "$id", json_sprintf("/v1/schemas/%s", cuts[i].name));
     json_object_update(schema, body);
     json_object_set_new(schema, "$defs", defs);
-    char *text = json_dumps(schema, JSON_INDENT(1));
-    assert(text);
-    set_document(&documents[i], text, strlen(text)); /* kept as long as the program runs */
+    struct buf text;
+    buf_init(&text, SIZE_MAX);
+    enum err e = json_text_write_pretty(schema, &text);
+    assert(!e);
+    size_t length = text.length;
+    set_document(&documents[i], buf_take(&text), length); /* kept as long as the program runs */
     json_decref(body);
     json_decref(schema);
 }

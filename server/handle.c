@@ -37,6 +37,15 @@ void handle_refuse_all(struct http_request *r, const struct err_list *errors)
     http_finish(r);
 }
 
+void handle_refuse_word(struct http_request *r, const char *name, const char *word, const char *allowed)
+{
+    struct err_note note = {0};
+    err_set(&note, ERR_BAD_REQUEST, name, "there is no %s \"%s\"", name, word);
+    err_print(note.found, sizeof note.found, "%s", word);
+    err_print(note.allowed, sizeof note.allowed, "%s", allowed);
+    handle_refuse(r, ERR_BAD_REQUEST, &note);
+}
+
 void handle_posted(struct http_request *r, enum err posted)
 {
     if (posted) handle_refuse(r, posted, NULL);

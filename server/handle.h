@@ -26,6 +26,8 @@ void handle_posted(struct http_request *r, enum err posted);
 /* Sends an error and ends the request. */
 void handle_refuse(struct http_request *r, enum err e, const struct err_note *note);
 void handle_refuse_all(struct http_request *r, const struct err_list *errors);
+/* 400: the query's `name` is a word that is not among the `allowed`, which are said as they are given. */
+void handle_refuse_word(struct http_request *r, const char *name, const char *word, const char *allowed);
 /* Sends a JSON value (takes it) and ends the request. */
 void handle_reply(struct http_request *r, int status, json_t *json);
 /* queue_done functions whose context is the request: the body as it is, or the error. */

@@ -107,14 +107,10 @@ static void got_scores(void *context, struct queue_reply *reply)
 static const struct order *order_of(struct http_request *r)
 {
     const char *word = http_query(r, "order");
-    struct err_note note = {0};
     if (!word) return &orders[0];
     for (int i = 0; i < ORDERS; i++)
         if (!strcmp(orders[i].word, word)) return &orders[i];
-    err_set(&note, ERR_BAD_REQUEST, "order", "there is no order \"%s\"", word);
-    err_print(note.found, sizeof note.found, "%s", word);
-    err_print(note.allowed, sizeof note.allowed, "dice, nsd or hd95 (the worst first), or split");
-    handle_refuse(r, ERR_BAD_REQUEST, &note);
+    handle_refuse_word(r, "order", word, "dice, nsd or hd95 (the worst first), or split");
     return NULL;
 }
 

@@ -44,13 +44,9 @@ static void metrics_csv(void *context, struct queue_reply *reply)
 static bool read_format(struct http_request *r, bool *csv)
 {
     const char *format = http_query(r, "format");
-    struct err_note note = {0};
     *csv = format ? !strcmp(format, "csv") : http_accepts(r, "text/csv");
     if (!format || *csv || !strcmp(format, "json")) return true;
-    err_set(&note, ERR_BAD_REQUEST, "format", "there is no format \"%s\"", format);
-    err_print(note.found, sizeof note.found, "%s", format);
-    err_print(note.allowed, sizeof note.allowed, "json or csv");
-    handle_refuse(r, ERR_BAD_REQUEST, &note);
+    handle_refuse_word(r, "format", format, "json or csv");
     return false;
 }
 

@@ -109,14 +109,10 @@ static void ask_for_page(struct errand *e)
 static const struct form *form_of(struct http_request *r)
 {
     const char *word = http_query(r, "format");
-    struct err_note note = {0};
     if (!word) return http_accepts(r, "text/html") ? &forms[2] : http_accepts(r, "text/markdown") ? &forms[1] : &forms[0];
     for (int i = 0; i < FORMS; i++)
         if (!strcmp(forms[i].word, word)) return &forms[i];
-    err_set(&note, ERR_BAD_REQUEST, "format", "there is no format \"%s\"", word);
-    err_print(note.found, sizeof note.found, "%s", word);
-    err_print(note.allowed, sizeof note.allowed, "json, md or html");
-    handle_refuse(r, ERR_BAD_REQUEST, &note);
+    handle_refuse_word(r, "format", word, "json, md or html");
     return NULL;
 }
 

@@ -1,10 +1,13 @@
 /* http_reply: what a handler can answer: bytes, JSON, problems; only here an error word becomes a status. */
 #include <assert.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "schema/base/buf.h"
+#include "schema/base/json_text.h"
 #include "schema/base/log.h"
 #include "server/http_inside.h"
 
@@ -77,19 +80,18 @@ void http_reply_empty(struct http_request *r, int status)
 
 static void reply_json_as(struct http_request *r, int status, const char *type, json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    struct buf line;
+    buf_init(&line, SIZE_MAX); /* handlers limit what they answer */
+    enum err e = json ? json_text_write(json, &line) : ERR_NO_MEMORY;
+    if (!e) e = buf_text(&line, "\n");
     json_decref(json);
-    size_t length = text ? strlen(text) : 0;
-    char *line = text ? realloc(text, length + 2) : NULL;
-    if (!line) {
+    size_t length = line.length;
+    if (e) {
         log_error("http.reply", "request=%s what=\"no JSON to send\"", r->id);
-        free(text);
         reply_no_memory(r);
-        return;
-    }
-    line[length] = '\n';
-    line[length + 1] = '\0';
-    http_reply_take(r, status, type, line, length + 1);
+    } else
+        http_reply_take(r, status, type, buf_take(&line), length);
+    buf_free(&line);
 }
 
 void http_reply_json(struct http_request *r, int status, json_t *json)

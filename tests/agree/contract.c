@@ -2,7 +2,11 @@
 #include "tests/agree/contract.h"
 #include <ctype.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include "schema/base/embedded.h"
+#include "schema/base/json_text.h"
 #include "tests/agree/json_schema.h"
 #include "tests/check.h"
 
@@ -84,6 +88,24 @@ static const json_t *find_content(const json_t *response, const char *type)
     return json_object_get(json_object_get(response, "content"), plain);
 }
 
+/* Every number outside strings is as short as it can be and still read back as the same double. */
+static void check_digits(const char *id, const struct contract_reply *reply)
+{
+    bool in_string = false;
+    for (const char *at = reply->body, *end = at + reply->length; at < end; at++) {
+        char *after, shortest[32];
+        if (in_string && *at == '\\') at++;
+        else if (*at == '"') in_string = !in_string;
+        else if (!in_string && (*at == '-' || (*at >= '0' && *at <= '9'))) {
+            double value = strtod(at, &after);
+            json_text_number(value, 0, shortest);
+            if (strpbrk(shortest, ".e") && after - at > (ptrdiff_t)strlen(shortest))
+                check_fail(__FILE__, __LINE__, "%s %d: %.*s stands for %s", id, reply->status, (int)(after - at), at, shortest);
+            at = after - 1;
+        }
+    }
+}
+
 static void check_json(const char *id, const struct contract_reply *reply, const json_t *schema)
 {
     json_error_t error;
@@ -93,6 +115,7 @@ static void check_json(const char *id, const struct contract_reply *reply, const
     if (!json_schema_fits(loaded, schema, body, &note))
         check_fail(__FILE__, __LINE__, "%s %d: %s %s in %.1500s", id, reply->status, note.pointer, note.text, reply->body);
     json_decref(body);
+    check_digits(id, reply);
 }
 
 void contract_check(const struct contract_reply *reply)

@@ -7,7 +7,8 @@ json_t *contract_load(void); /* new reference; fails the test when it does not p
 const json_t *contract_schema(const json_t *openapi, const char *name); /* of components/schemas; fails the test when absent */
 
 /* A reply fits its operation: the status is one that the operation names (or its default, for refusals), the content type
-   is one of that response's, and a JSON body fits the schema. Counts the operation as seen. Fails the test otherwise. */
+   is one of that response's, and a JSON body fits the schema and has no digit too many. Counts the operation as seen. Fails the
+   test otherwise. */
 struct contract_reply {
     const char *method, *path; /* path with its values, without the query */
     int status;
