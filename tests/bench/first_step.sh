@@ -3,24 +3,17 @@
 # By the daemon's own clock: the events of the job (queued, running, first values of a step) and its at_ms.
 set -euo pipefail
 rounds=$([ -n "${QUICK:-}" ] && echo 2 || echo 9)
-work=$(mktemp -d); pids=()
-stop() {
-    for pid in $(printf '%s\n' "${pids[@]}" | tac); do kill "$pid" 2>/dev/null || continue; wait "$pid" 2>/dev/null || true; done
-    rm -rf "$work"
-}
-trap stop EXIT
-"$TANDEM_BIN/tandemd" --data "$work/server" --port 0 --port-file "$work/port" >/dev/null 2>"$work/tandemd.log" & pids+=($!)
-until [ -s "$work/port" ]; do kill -0 "${pids[0]}"; sleep 0.05; done
-url=http://127.0.0.1:$(cat "$work/port")
-"$TANDEM_BIN/tandem-worker" --server "$url" --name bench --cache-dir "$work/cache" 2>"$work/worker.log" & pids+=($!)
-until curl -fsS "$url/v1/workers" | grep -q bench; do kill -0 "${pids[1]}"; sleep 0.05; done
+work=$(mktemp -d)
+. "$(dirname "$0")/_service.sh"
+trap 'stop_service; rm -rf "$work"' EXIT
+start_service "$work" bench 1
 
 job='{"dataset": {"generate": {"kind": "lesions", "images": 20, "size": 256, "seed": 1}}, "model": {"widths": [16, 32, 64, 128, 256], "down": "stride"},
       "loss": {"strategy": "constant", "alpha": 0.5, "activation": "softmax"}, "training": {"epochs": 1, "steps_per_epoch": 3, "batch": 16, "patch": [128, 128]}}'
 for round in $(seq 0 "$rounds"); do
     id=$(curl -fsS -d "$job" "$url/v1/jobs" | jq -r .id)
     until state=$(curl -fsS "$url/v1/jobs/$id?wait=25" | jq -r .state); [[ $state =~ ^(succeeded|failed|cancelled)$ ]]; do :; done
-    [ "$state" = succeeded ] || { tail -3 "$work/worker.log" >&2; exit 1; }
+    [ "$state" = succeeded ] || { tail -3 "$work/worker-1.log" >&2; exit 1; }
     [ "$round" = 0 ] && continue # the worker warms up
     curl -fsS -H 'Accept: application/json' "$url/v1/jobs/$id/events" >"$work/events"
     [ -z "${KEEP_EVENTS:-}" ] || cp "$work/events" "$KEEP_EVENTS"

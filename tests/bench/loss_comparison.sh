@@ -5,25 +5,15 @@
 # Data: TANDEM_DATA, else ../shared/data. The job is the reader's default but for what stands in `base` below; validation sees whole images.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-bin=${TANDEM_BIN:-$PWD/build/plain/bin}
+. tests/bench/_service.sh
 top=${TANDEM_DATA:-../shared/data}
 out=${OUT:-/tmp/tandem-loss-comparison}
 [ $# -gt 0 ] || { sed -n 's/^# usage: //p' "$0" >&2; exit 2; }
 declare -A tile=([isbi2012]='[512, 512]' [chasedb1]='[960, 1000]' [camvid_small]='[360, 480]')
 for set in "$@"; do [ -d "$top/$set" ] && [ -n "${tile[$set]-}" ] || { echo "loss_comparison: no data set $top/$set (set TANDEM_DATA)" >&2; exit 2; }; done
-pids=()
-stop() { # workers first, the server last, each until it is gone
-    for pid in $(printf '%s\n' "${pids[@]}" | tac); do kill "$pid" 2>/dev/null || continue; wait "$pid" 2>/dev/null || true; done
-}
-trap stop EXIT
 mkdir -p "$out"
-rm -rf "$out/server" "$out/port"
-"$bin/tandemd" --data "$out/server" --port 0 --port-file "$out/port" 2>"$out/tandemd.log" & pids+=($!)
-until [ -s "$out/port" ]; do kill -0 "${pids[0]}"; sleep 0.1; done
-url=http://127.0.0.1:$(cat "$out/port")
-for n in 1 2; do
-    "$bin/tandem-worker" --server "$url" --name "compare-$n" --threads 1 --cache-dir "$out/cache" 2>"$out/worker-$n.log" & pids+=($!)
-done
+rm -rf "$out/server"
+start_service "$out" compare 2 --threads 1
 
 for set in "$@"; do
     tar -C "$top/$set" -cf "$out/$set.tar" .

@@ -5,24 +5,14 @@
 # Data: TANDEM_DATA, else ../shared/data. Prints a Markdown table; exit 1 when a mean is below its bar.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-bin=${TANDEM_BIN:-$PWD/build/plain/bin}
+. tests/bench/_service.sh
 top=${TANDEM_DATA:-../shared/data}
 out=${OUT:-/tmp/tandem-parity}
 seeds=${SEEDS:-1 2 3} epochs=${EPOCHS:-15} every=${EVERY:-1}
 sets=("$@"); [ ${#sets[@]} -gt 0 ] || sets=(isbi2012 chasedb1)
 for set in "${sets[@]}"; do [ -d "$top/$set" ] || { echo "parity: no data set $top/$set (set TANDEM_DATA)" >&2; exit 2; }; done
-pids=()
-stop() { # workers first, the server last, each until it is gone
-    for pid in $(printf '%s\n' "${pids[@]}" | tac); do kill "$pid" 2>/dev/null || continue; wait "$pid" 2>/dev/null || true; done
-}
-trap stop EXIT
 rm -rf "$out"; mkdir -p "$out"
-"$bin/tandemd" --data "$out/server" --port 0 --port-file "$out/port" 2>"$out/tandemd.log" & pids+=($!)
-until [ -s "$out/port" ]; do kill -0 "${pids[0]}"; sleep 0.1; done
-url=http://127.0.0.1:$(cat "$out/port")
-for n in 1 2; do
-    "$bin/tandem-worker" --server "$url" --name "parity-$n" --threads 1 --cache-dir "$out/cache" 2>"$out/worker-$n.log" & pids+=($!)
-done
+start_service "$out" parity 2 --threads 1
 
 declare -A loss=(
     [constant]='{"strategy": "constant", "alpha": 0.5'
