@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # loss_comparison: the preset of that name on a real set, through curl, tandemd and two workers of one thread: every variant with every
-# seed, then the report as JSON, Markdown and HTML.
+# seed, then the report as JSON, Markdown and HTML, and the table of the README on stdout.
 # usage: tests/bench/loss_comparison.sh SET...     SETs: isbi2012 chasedb1 camvid_small     SEEDS=3   EPOCHS=15   EVERY=1 (epochs between validations)   OUT=folder
 # Data: TANDEM_DATA, else ../shared/data. The job is the reader's default but for what stands in `base` below; validation sees whole images.
 set -euo pipefail
@@ -28,5 +28,5 @@ for set in "$@"; do
     while curl -fsS "$url/v1/sweeps/$id" >"$out/$set.sweep.json" && [ "$(jq -r .state "$out/$set.sweep.json")" != ended ]; do sleep 2; done
     for format in json md html; do curl -fsS "$url/v1/sweeps/$id/report?format=$format" >"$out/$set.report.$format"; done
     echo "loss_comparison: $set: $(jq -c .jobs "$out/$set.sweep.json") in $(($(date +%s) - began)) s; $out/$set.report.md" >&2
-    cat "$out/$set.report.md"
+    jq -r -f tests/bench/loss_comparison.jq "$out/$set.report.json"
 done
