@@ -74,10 +74,12 @@ static void check_monitor(const struct job_spec *spec, int classes, struct err_l
     int k = -1;
     const char *monitor = spec->validation.monitor, *slash = strrchr(monitor, '/');
     if (slash && slash[1] >= '0' && slash[1] <= '9') k = (int)strtol(slash + 1, NULL, 10);
-    if (k < classes) return;
+    bool ignored = k >= 0 && k == spec->loss.ignore_index;
+    if (k < classes && !ignored) return;
     struct err_note *note = err_add(errors, ERR_RANGE, "/validation/monitor", "the data set has %d classes", classes);
+    if (k < classes) err_print(note->detail, sizeof note->detail, "loss.ignore_index leaves this class out of all scores");
     err_print(note->found, sizeof note->found, "%s", monitor);
-    err_print(note->allowed, sizeof note->allowed, "a class from 0 to %d", classes - 1);
+    err_print(note->allowed, sizeof note->allowed, "a class from 0 to %d%s", classes - 1, k < classes ? " but this one" : "");
 }
 
 void job_spec_check_classes(const struct job_spec *spec, int classes, struct err_list *errors)

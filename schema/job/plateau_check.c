@@ -31,6 +31,7 @@ static const struct monitor *find(const char *text, int *of_class)
         if (!text[n]) return &monitors[i];
         digits = text[n] == '/' ? strspn(text + n + 1, "0123456789") : 0;
         if (digits < 1 || digits > 3 || text[n + 1 + digits]) continue;
+        if (digits > 1 && text[n + 1] == '0') continue; /* no series is called val/dice/01 */
         *of_class = atoi(text + n + 1);
         return &monitors[i];
     }
@@ -45,6 +46,18 @@ bool plateau_monitor(const char *text, enum plateau_mode *mode)
     return m != NULL;
 }
 
+/* A class that is never scored would stall for ever: the background has no borders and no calibration of its own (score_set.c), an
+   ignored class nothing. */
+static void check_scored(const struct job_spec *spec, const struct monitor *m, int of_class, struct err_list *errors)
+{
+    const char *monitor = spec->loss.alpha.plateau.monitor;
+    bool background = of_class == 0 && m->scores != EVERY_VALIDATION, ignored = of_class >= 0 && of_class == spec->loss.ignore_index;
+    if (!background && !ignored) return;
+    struct err_note *note = err_add(errors, ERR_MONITOR_UNKNOWN, "/loss/alpha/monitor", "%s", ignored ? "loss.ignore_index leaves this class out of all scores" : "the background has no such score");
+    err_print(note->found, sizeof note->found, "\"%s\"", monitor);
+    err_print(note->allowed, sizeof note->allowed, "%.*s, or another class of it", (int)(strrchr(monitor, '/') - monitor), monitor);
+}
+
 void plateau_check(const struct job_spec *spec, struct err_list *errors)
 {
     static const char *const words[VALIDATION_SCORES] = {"surface", "calibration"};
@@ -53,6 +66,7 @@ void plateau_check(const struct job_spec *spec, struct err_list *errors)
     if (!p->on) return;
     const struct monitor *m = find(p->monitor, &of_class);
     assert(m);
+    check_scored(spec, m, of_class, errors);
     bool made = m->scores == EVERY_VALIDATION;
     for (int i = 0; i < spec->validation.score_count; i++) made |= (int)spec->validation.scores[i] == m->scores;
     if (made) return;

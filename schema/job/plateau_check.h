@@ -7,7 +7,7 @@
 extern const char *const plateau_monitors[];
 /* Is `text` a monitor? Then *mode is the way it improves. */
 bool plateau_monitor(const char *text, enum plateau_mode *mode);
-/* A monitor that this job's validations do not make. No-op where alpha does not follow one; so are the next two. */
+/* A monitor that this job's validations do not make, or of a class that has no such score. No-op where alpha does not follow one; so are the next two. */
 void plateau_check(const struct job_spec *spec, struct err_list *errors);
 void plateau_check_classes(const struct job_spec *spec, int classes, struct err_list *errors);
 /* Remarks, their word in `nearest`: plateau_unreachable, alpha_end, monitor_mode. */

@@ -176,6 +176,7 @@ void test_job_spec_checks_what_only_the_number_of_classes_decides(void)
     classes("", 2, "range /validation/monitor: the data set has 2 classes; found val/iou/2; allowed a class from 0 to 1\n");
     classes(", \"ignore_index\": 3", 3, "range /loss/ignore_index: no class has this index; raw mask values are left out by labels.ignore of dataset.json; "
                                         "found 3; allowed null or a class from 0 to 2\n");
+    classes(", \"ignore_index\": 2", 3, "range /validation/monitor: loss.ignore_index leaves this class out of all scores; found val/iou/2; allowed a class from 0 to 2 but this one\n");
     CHECK_INT(read_text("{\"dataset\": \"a\"}"), OK);
     CHECK(job_spec_is_sigmoid(&spec, 2) && !job_spec_is_sigmoid(&spec, 3));
     CHECK(job_spec_out_channels(&spec, 2) == 1 && job_spec_out_channels(&spec, 5) == 5);
