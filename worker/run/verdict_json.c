@@ -18,7 +18,8 @@ json_t *verdict_write(const struct gradient_verdict *v)
     }
     const struct verdict_oscillation *o = &v->oscillation;
     json_t *oscillation = json_pack("{s:o, s:o, s:o}", "second_difference", number(o->second_difference), "sign_changes", number(o->sign_changes), "ema_gap", number(o->ema_gap));
-    return json_pack("{s:I, s:o, s:s, s:o, s:o, s:s, s:s, s:s, s:o}", "steps_seen", (json_int_t)v->steps_seen, "levels", levels, "dominant", verdict_dominants[v->dominant],
+    json_t *dominant = isnan(v->alpha_effective) ? json_null() : json_string(verdict_dominants[v->dominant]); /* nobody can tell */
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o}", "steps_seen", (json_int_t)v->steps_seen, "levels", levels, "dominant", dominant,
                      "alpha_effective", number(v->alpha_effective), "oscillation", oscillation, "suggestion", verdict_suggestions[v->suggestion], "text", v->text,
                      "confidence", verdict_confidences[v->confidence], "alarm", v->alarm[0] ? json_string(v->alarm) : json_null());
 }

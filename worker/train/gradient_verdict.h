@@ -24,7 +24,7 @@ struct gradient_verdict {
         double sign_changes;                /* share of neighbouring changes that turn round */
         double ema_gap;                     /* mean distance from the running mean of decay 0.9 over all validations */
     } oscillation;
-    enum verdict_dominant dominant;
+    enum verdict_dominant dominant;         /* meaningless where alpha_effective is NaN */
     enum verdict_suggestion suggestion;
     enum verdict_confidence confidence;
     char text[VERDICT_TEXT_MAX], alarm[VERDICT_ALARM_MAX]; /* "": no alarm */
