@@ -86,12 +86,13 @@ static void check(const json_t *json, struct diagnostics_spec *d, const char *po
 void diagnostics_read(const json_t *value, void *to, const char *pointer, struct err_list *errors)
 {
     struct diagnostics_spec *d = to;
+    size_t before = errors->count + errors->dropped;
     if (json_is_null(value)) {
         d->every = 0;
         return;
     }
     json_fields_read(value, diagnostics_fields, d, pointer, errors);
-    if (json_is_object(value)) check(value, d, pointer, errors);
+    if (json_is_object(value) && errors->count + errors->dropped == before) check(value, d, pointer, errors);
 }
 
 enum err diagnostics_print(const void *from, struct buf *to)
