@@ -1,4 +1,5 @@
 /* test_run_job: a job in one process from its file to its model, and the model back from its files. */
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <sys/stat.h>
@@ -194,6 +195,22 @@ void test_run_job_balances_the_classes_by_the_training_split(void)
     CHECK_NEAR(sum, 3, 1e-9);
     json_decref(j);
     dataset_free(&set);
+}
+
+/* Only the data set tells how many classes there are, so this is refused here: what was found and what is allowed goes with it. */
+void test_run_job_says_what_of_the_job_its_data_set_does_not_allow(void)
+{
+    struct generator g = GENERATOR_DEFAULT;
+    char said[4096] = "";
+    g.images = 10, g.size = SIZE;
+    CHECK_INT(generate_write_folder(&g, "set", NULL), OK);
+    write_text("job.json", "{\"dataset\": \"set\", \"validation\": {\"monitor\": \"val/dice/2\"}}");
+    struct run_options o = {.job = "job.json", .data = "set", .out = "out", .events_fd = open("events", O_WRONLY | O_CREAT | O_CLOEXEC, 0600), .threads = 1};
+    CHECK_INT(run_job(&o), EXIT_DATA);
+    int fd = open("events", O_RDONLY | O_CLOEXEC);
+    CHECK(read(fd, said, sizeof said - 1) > 0);
+    CHECK_HAS(said, "\"message\":\"job.json: /validation/monitor: the data set has 2 classes; found val/dice/2; allowed a class from 0 to 1\"");
+    close(fd);
 }
 
 void test_run_job_refuses_files_that_are_no_model(void)

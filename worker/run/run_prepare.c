@@ -11,6 +11,14 @@
 
 enum { JOB_BYTES_MAX = 1 << 20 };
 
+/* The first mistake, with what was found and what is allowed; run_tell_failure prints the others. */
+static enum err refuse(const struct run *r, const char *path, struct err_note *note)
+{
+    const struct err_note *first = &r->errors.notes[0];
+    return err_set(note, ERR_SPEC, first->pointer, "%s: %s: %s%s%s%s%s", path, first->pointer, first->detail, first->found[0] ? "; found " : "", first->found,
+                   first->allowed[0] ? "; allowed " : "", first->allowed);
+}
+
 static enum err read_job(struct run *r, struct err_note *note)
 {
     const char *path = r->options->job;
@@ -23,10 +31,8 @@ static enum err read_job(struct run *r, struct err_note *note)
         return err_set(note, f ? ERR_NO_MEMORY : ERR_SPEC, path, "cannot read %s: %s", path, strerror(errno));
     enum err e = length > JOB_BYTES_MAX ? ERR_TOO_LARGE : job_spec_parse(text, length, &r->spec, &r->errors, &r->warnings);
     free(text);
-    if (e && r->errors.count) {
-        const struct err_note *first = &r->errors.notes[0];
-        return err_set(note, ERR_SPEC, first->pointer, "%s: %s: %s%s%s", path, first->pointer, first->detail, first->allowed[0] ? "; allowed: " : "", first->allowed);
-    }
+    if (e && r->errors.count)
+        return refuse(r, path, note);
     if (e)
         return err_set(note, e, path, "%s: %s", path, e == ERR_TOO_LARGE ? "more than a mebibyte" : "not a job");
     for (size_t i = 0; i < r->warnings.count; i++)
@@ -43,7 +49,7 @@ static enum err load_data(struct run *r, struct err_note *note)
     r->errors.count = 0;
     job_spec_check_classes(&r->spec, (int)r->set.num_classes, &r->errors);
     if (r->errors.count)
-        return err_set(note, ERR_SPEC, r->errors.notes[0].pointer, "%s: %s", r->errors.notes[0].pointer, r->errors.notes[0].detail);
+        return refuse(r, r->options->job, note);
     loss_spec_balance(&r->spec.loss, r->set.splits[SPLIT_TRAIN].class_pixels, (int)r->set.num_classes);
     if (r->set.groups_in_both)
         run_say(r, "warn", "some groups are in both splits: validation is not independent of training");
