@@ -62,6 +62,15 @@ static size_t list_side(const struct view *w, enum side side, int verdict, struc
     return count;
 }
 
+static bool has_ahead(const struct view *w, enum side side)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(json_object_get(w->report, "variants"), i, v)
+        if (is_side(v, side) && verdict_of(report_comparison(w->report, report_text(v, "name"), w->monitor)) > 0) return true;
+    return false;
+}
+
 /* ---- can they ------------------------------------------------------------------------------------------------- */
 static void say_together(const struct view *w)
 {
@@ -71,6 +80,7 @@ static void say_together(const struct view *w)
     buf_init(&all, 2048);
     buf_init(&better, 2048);
     size_t compared = list_side(w, mixed_reference ? SIDE_ONE : SIDE_BOTH, 2, &all), singles_ahead = list_side(w, mixed_reference ? SIDE_ONE : SIDE_BOTH, mixed_reference ? 1 : -1, &better);
+    bool few = w->pairs < STATS_PAIRS_MIN, pays = singles_ahead < compared || has_ahead(w, SIDE_BOTH);
     if (both.variants < 1)
         report_say(w->lines, "Not shown: no variant of this sweep trains both losses.");
     else if (both.succeeded < 1)
@@ -78,11 +88,12 @@ static void say_together(const struct view *w)
     else if (one.variants < 1 || !compared)
         report_say(w->lines, "They train together: %.0f of %.0f trials with both losses came to their end, %.0f diverged. What mixing is worth is not shown: there is nothing that trains one loss alone to compare with.",
                    both.succeeded, both.trials, both.diverged);
-    else if (singles_ahead == compared)
-        report_say(w->lines, "They can, but it does not pay here. Of %.0f trials with both losses %.0f came to their end; on %s, against %s: %s.", both.trials, both.succeeded, w->monitor, w->reference, better.data);
+    else if (!pays)
+        report_say(w->lines, "They can, but %sit does not pay here. Of %.0f trials with both losses %.0f came to their end; on %s, against %s: %s.",
+                   few ? "as far as so few seeds show " : "", both.trials, both.succeeded, w->monitor, w->reference, better.data);
     else
         report_say(w->lines, "%s: of %.0f trials with both losses %.0f came to their end and %.0f diverged; %s. On %s, against %s: %s.",
-                   w->pairs < STATS_PAIRS_MIN ? "As far as so few seeds show, yes" : "Yes", both.trials, both.succeeded, both.diverged,
+                   few ? "As far as so few seeds show, yes" : "Yes", both.trials, both.succeeded, both.diverged,
                    singles_ahead ? "but not every way of doing it pays" : mixed_reference ? "neither loss alone is shown to do better" : "one loss alone is not shown to do better",
                    w->monitor, w->reference, all.data);
     buf_free(&all);
@@ -176,7 +187,8 @@ static void say_conflict(const struct view *w)
     size_t l = 0, i;
     json_t *alarm;
     for (; conflict && l < 3 && !level; l++) level = json_object_get(json_object_get(conflict, "levels"), levels[l].key);
-    if (level)
+    double told = report_number(level, "conflict_rate") + report_number(level, "cos_median") + report_number(level, "ratio_first") + report_number(level, "ratio_last");
+    if (!isnan(told)) /* one of them has no value where a gradient was 0 throughout: the table shows the rest */
         report_say(w->lines, "Gradients of %s, %s: in conflict in %.1f %% of the diagnosed steps, median cosine %.2f; the gradient of Dice is %.2g times that of cross-entropy at first and %.2g times at the end (medians over %.0f trials).",
                    name, levels[l - 1].where, 100 * report_number(level, "conflict_rate"), report_number(level, "cos_median"), report_number(level, "ratio_first"),
                    report_number(level, "ratio_last"), report_number(conflict, "trials"));

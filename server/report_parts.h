@@ -2,6 +2,7 @@
 #ifndef SERVER_REPORT_PARTS_H
 #define SERVER_REPORT_PARTS_H
 #include <stdbool.h>
+#include "schema/job/image_scores.h"
 #include "server/report.h"
 
 /* ---- reading JSON (report.c) ---- */
@@ -18,7 +19,7 @@ bool report_counts(const json_t *trial);                       /* ran to its end
 double report_score(const json_t *trial, const char *score);   /* NaN: it has none that counts */
 
 /* ---- scores (report_scores.c) ---- */
-enum { REPORT_SCORES_MAX = 64 };
+enum { REPORT_SCORES_MAX = IMAGE_SCORES_CLASSES_MAX + 8 }; /* Dice of every class that there can be, and the others */
 struct report_judged { /* what is judged */
     const char *name, *what;
     int better; /* 1: more is better, -1: less is */

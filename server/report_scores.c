@@ -12,6 +12,7 @@ static const struct report_judged judged[] = {
     {"val/ece_foreground", "expected calibration error of the foreground", -1}, {"val/brier", "Brier score", -1},
 };
 enum { JUDGED = sizeof judged / sizeof judged[0] };
+_Static_assert((int)REPORT_SCORES_MAX >= (int)IMAGE_SCORES_CLASSES_MAX + JUDGED - 1, "a class or a score would be left out");
 
 static bool of_class(const struct report_judged *row)
 {

@@ -116,6 +116,23 @@ void test_report_is_the_same_whoever_ran_it_and_in_whatever_order(void)
     for (int k = 0; k < 4; k++) json_decref(all[k]);
 }
 
+void test_report_holds_the_dice_of_every_class(void)
+{
+    json_t *results = fixture_empty();
+    fixture_add(results, "constant 0.5", 1, 0.7, 0.1, 0);
+    json_t *scores = json_object_get(json_array_get(json_object_get(results, "trials"), 0), "scores");
+    for (int k = 0; k < 256; k++) {
+        char name[16];
+        snprintf(name, sizeof name, "val/dice/%d", k);
+        json_object_set_new(scores, name, json_string("0.5"));
+    }
+    json_t *report = report_make(results, NULL), *names = json_object_get(report, "scores");
+    CHECK_INT(json_array_size(names), 258); /* with val/dice and val/ece */
+    CHECK_TEXT(report_text(json_array_get(names, 256), "name"), "val/dice/255");
+    json_decref(report);
+    json_decref(results);
+}
+
 void test_report_pages_hold_the_words_and_escape_names(void)
 {
     json_t *results = eight_seeds();

@@ -42,6 +42,7 @@ void test_headline_says_yes_no_or_not_shown_as_the_numbers_do(void)
     check_says(three(8, 0.1), "They can, but it does not pay here. Of 16 trials with both losses 16 came to their end; on val/dice, against constant 0.5: dice only +0.1000 (real).",
                "Probabilities: dice only is the worst calibrated, by +0.149");
     check_says(three(3, -0.1), "As far as so few seeds show, yes: of 6 trials with both losses 6 came to their end", "3 seeds cannot tell a real difference from noise: five or more can.");
+    check_says(three(3, 0.1), "They can, but as far as so few seeds show it does not pay here. Of 6 trials", "dice only +0.1002 (large).");
     json_t *alone = fixture_empty(), *mixed = fixture_empty(), *wild = fixture_empty();
     fixture_add(alone, "dice only", 1, 0.7, -1, 0);
     json_object_set_new(json_object_get(alone, "sweep"), "reference", json_string("dice only"));
@@ -51,6 +52,14 @@ void test_headline_says_yes_no_or_not_shown_as_the_numbers_do(void)
     check_says(mixed, "They train together: 2 of 2 trials with both losses came to their end, 0 diverged. What mixing is worth is not shown: there is nothing that trains one loss alone to compare with.", "");
     fixture_add(wild, "constant 0.5", 1, (double)NAN, -1, 0);
     check_says(wild, "No: none of the 1 trials that train both losses came to its end.", "");
+}
+
+void test_headline_does_not_call_mixing_useless_where_another_way_of_it_is_ahead(void)
+{
+    json_t *results = three(8, 0.1);
+    for (int s = 0; s < 8; s++) fixture_add(results, "pcgrad", s + 1, 0.9 + noise[(s + 3) % 8] + noise[s] / 4, -1, 0);
+    check_says(results, "Yes: of 24 trials with both losses 24 came to their end and 0 diverged; but not every way of doing it pays. On val/dice, against constant 0.5: dice only +0.1000 (real).",
+               "How: better than constant 0.5: pcgrad +0.2000 (real).");
 }
 
 /* ---- gradients ------------------------------------------------------------------------------------------------------ */
@@ -89,6 +98,17 @@ void test_report_takes_medians_of_what_the_jobs_told_of_their_gradients(void)
     buf_free(&html);
     json_decref(report);
     json_decref(results);
+}
+
+void test_headline_leaves_out_gradients_that_have_no_cosine(void)
+{
+    json_t *results = three(3, -0.1), *verdict;
+    tell(results, 0, 0, 0.25, "undecided", NULL);
+    verdict = json_object_get(json_array_get(json_object_get(results, "trials"), 0), "verdict");
+    json_object_set_new(json_object_get(json_object_get(verdict, "levels"), "full"), "cos_median", json_null());
+    char *text = headline_of(results);
+    CHECK(!strstr(text, "nan") && !strstr(text, "Gradients of"));
+    free(text);
 }
 
 /* ---- curves --------------------------------------------------------------------------------------------------------- */
