@@ -24,32 +24,35 @@ int command_strategies(struct cli *cli)
 }
 
 /* ---- alpha ---------------------------------------------------------------------------------------------- */
-static json_int_t integer_of(const json_t *job, const char *block, const char *key)
+/* The flag, or what the job says, right or wrong: the preview refuses it; where neither says anything, the preview has its default. */
+static void add_count(json_t *request, const char *key, int64_t flag, const json_t *job, const char *block)
 {
-    return json_integer_value(json_object_get(json_object_get(job, block), key)); /* 0: not there, or no integer: the preview says so */
+    json_t *own = json_object_get(json_object_get(job, block), key);
+    if (flag) json_object_set_new(request, key, json_integer(flag));
+    else if (own && !json_is_null(own)) json_object_set(request, key, own);
 }
 
 /* The request from the argument: JSON of an alpha, or a job file, whose epochs are taken, too. New reference, or NULL. */
 static json_t *alpha_request(struct cli *cli, const char *text)
 {
-    json_t *alpha = NULL, *job = NULL;
+    json_t *alpha = NULL, *job = NULL, *request = NULL;
     json_error_t error;
-    json_int_t epochs = cli->flags.epochs, steps = cli->flags.steps_per_epoch, every = cli->flags.every_epochs;
     if (text[0] == '{' || strchr("0123456789.-", text[0]) || !strpbrk(text, "./"))
         alpha = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (!alpha) job = json_load_file(text, JSON_REJECT_DUPLICATES, &error);
     if (job) {
         alpha = json_incref(json_object_get(json_object_get(job, "loss"), "alpha"));
-        if (!epochs) epochs = integer_of(job, "training", "epochs");
-        if (!steps) steps = integer_of(job, "training", "steps_per_epoch");
-        if (!every) every = integer_of(job, "validation", "every_epochs");
         if (!alpha) fprintf(stderr, "tandem: %s: its loss has no alpha\n", text);
-        json_decref(job);
     } else if (!alpha)
         fprintf(stderr, "tandem: %s: neither an alpha as JSON nor a job file: %s\n", text, error.text);
-    if (!alpha) return NULL;
-    return json_pack("{s:o, s:I, s:I, s:I}", "alpha", alpha, "epochs", epochs ? epochs : (json_int_t)15, "steps_per_epoch", steps ? steps : (json_int_t)20, "every_epochs",
-                     every ? every : (json_int_t)1);
+    if (alpha) {
+        request = json_pack("{s:o}", "alpha", alpha);
+        add_count(request, "epochs", cli->flags.epochs, job, "training");
+        add_count(request, "steps_per_epoch", cli->flags.steps_per_epoch, job, "training");
+        add_count(request, "every_epochs", cli->flags.every_epochs, job, "validation");
+    }
+    json_decref(job);
+    return request;
 }
 
 /* One list of the reply as a curve and, when it is short, as numbers; `every`: what an entry counts, epochs or so many steps. */

@@ -25,7 +25,7 @@ for set in "$@"; do
          base: {dataset: $set, training: {epochs: $epochs, steps_per_epoch: 20, batch: 4, patch: [128, 128]},
                 validation: {every_epochs: $every, tile: $tile, tile_overlap: 0, previews: 0}}}' |
         curl -fsS -d @- "$url/v1/sweeps" | jq -r .id)
-    while curl -fsS "$url/v1/sweeps/$id" >"$out/$set.sweep.json" && [ "$(jq -r .state "$out/$set.sweep.json")" != ended ]; do sleep 2; done
+    until curl -fsS "$url/v1/sweeps/$id" >"$out/$set.sweep.json" || exit 1; [ "$(jq -r .state "$out/$set.sweep.json")" = ended ]; do sleep 2; done
     for format in json md html; do curl -fsS "$url/v1/sweeps/$id/report?format=$format" >"$out/$set.report.$format"; done
     echo "loss_comparison: $set: $(jq -c .jobs "$out/$set.sweep.json") in $(($(date +%s) - began)) s; $out/$set.report.md" >&2
     jq -r -f tests/bench/loss_comparison.jq "$out/$set.report.json"

@@ -323,6 +323,10 @@ void test_cli_draws_alpha_without_a_server(void)
     CHECK_INT(TANDEM(NULL, "alpha", "{\"points\": [[0, 2]]}"), 1);
     CHECK_HAS(complaint, "/alpha/points/0/1: alpha is the weight of Dice; found 2; allowed a number from 0 to 1");
     CHECK_INT(TANDEM(NULL, "alpha", "absent.json"), 2);
+    write_file("job.json", "{\"loss\": {\"strategy\": \"constant\", \"alpha\": 1}, \"training\": {\"epochs\": 0}}"); /* not drawn over 15 epochs as if nothing was said */
+    CHECK_INT(TANDEM(NULL, "alpha", "job.json"), 1);
+    CHECK_HAS(complaint, "/epochs: ");
+    CHECK_HAS(complaint, "found 0; allowed ");
 }
 
 void test_cli_draws_both_bounds_of_a_plateau(void)
