@@ -128,12 +128,27 @@ static bool prunes_alike(const struct queue_sweep *s, const struct sweep_row *ro
     return !strcmp(s->prune_metric, row->prune_metric) && s->prune_min_epochs == row->prune_min_epochs && s->prune_eta == row->prune_eta;
 }
 
+static void print_prune(char *to, size_t size, const char *metric, int min_epochs, int eta)
+{
+    if (metric && *metric) err_print(to, size, "{\"metric\": \"%s\", \"min_epochs\": %d, \"eta\": %d}", metric, min_epochs, eta);
+    else err_print(to, size, "null");
+}
+
+static enum err refuse_prune(struct plant *p, const struct sweep_row *row)
+{
+    struct err_note *note = &p->call.reply.note;
+    enum err e = queue_refuse(&p->call, ERR_STATE, "/prune", "trials were judged by the sweep's own prune: an extension cannot change it");
+    print_prune(note->found, sizeof note->found, p->sweep.prune_metric, p->sweep.prune_min_epochs, p->sweep.prune_eta);
+    print_prune(note->allowed, sizeof note->allowed, row->prune_metric, (int)row->prune_min_epochs, (int)row->prune_eta);
+    return e;
+}
+
 /* An extension names every trial that is there: it is the same sweep with more in it. */
 static enum err check_grows(struct plant *p, struct store_db *db, const struct sweep_row *row, int64_t before)
 {
     int64_t known = 0;
     if (row->cancelled) return queue_refuse(&p->call, ERR_STATE, "", "the sweep was cancelled: submit another one");
-    if (!prunes_alike(&p->sweep, row)) return queue_refuse(&p->call, ERR_STATE, "/prune", "trials were judged by the sweep's own prune: an extension cannot change it");
+    if (!prunes_alike(&p->sweep, row)) return refuse_prune(p, row);
     for (size_t i = 0; i < p->sweep.count; i++) known += store_trial_known(db, row->number, &p->trials[i]);
     if (known == before) return OK;
     return queue_refuse(&p->call, ERR_STATE, "", "%lld of the sweep's %lld trials are not in this body: an extension only adds seeds, samples, folds or values",

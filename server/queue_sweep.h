@@ -26,7 +26,8 @@ struct queue_sweep {
    ERR_SPEC with ERR_DATASET_UNKNOWN as in queue_submit, ERR_IDEMPOTENCY. */
 enum err queue_sweep_create(struct queue *q, const struct queue_sweep *args, queue_done *done, void *context) MUST_USE;
 /* Queues the trials that the sweep does not have. ERR_STATE when it was cancelled, when it prunes otherwise, or when a trial that it has is
-   not among them: an extension only adds. Name, reference and max_running become those of the new body. existed: there was nothing to add. What it adds belongs to the sweep's owner, whoever asks. */
+   not among them: an extension only adds. Name, reference and max_running become those of the new body. existed: there was nothing to add.
+   What it adds belongs to the sweep's owner, whoever asks. */
 enum err queue_sweep_extend(struct queue *q, const char *sweep_id, const char *owner, const struct queue_sweep *args, queue_done *done, void *context) MUST_USE;
 /* Everything that has not ended: as queue_cancel. existed: cancelled before. */
 enum err queue_sweep_cancel(struct queue *q, const char *sweep_id, const char *owner, int64_t grace_ms, queue_done *done, void *context) MUST_USE;

@@ -7,6 +7,7 @@ enum { TRIALS_MAX = 40 };
 #define SPEC "{\"name\":\"t\",\"dataset\":{\"path\":\"x\"},\"seed\":1,\"kernels\":null}"
 
 /* `count` trials of two variants "a" and "b", all of one shape. */
+static struct err_note said; /* with what plant was refused */
 static enum err plant(struct shop *s, const char *key, const char *digest, size_t count, int max_running, const char *extends, char id[UUID_TEXT])
 {
     static struct queue_job jobs[TRIALS_MAX];
@@ -26,6 +27,7 @@ static enum err plant(struct shop *s, const char *key, const char *digest, size_
     }
     enum err e = extends ? ASK(a, queue_sweep_extend(s->q, extends, NULL, &args, answer_done, &a)) : ASK(a, queue_sweep_create(s->q, &args, answer_done, &a));
     if (!e && id) memcpy(id, a.reply.id, UUID_TEXT);
+    said = a.reply.note;
     answer_free(&a);
     return e;
 }
@@ -214,8 +216,13 @@ void test_sweep_extended_cannot_change_how_it_prunes(void)
     shop_open(&s, NULL);
     CHECK_INT(plant(&s, NULL, "", 4, 0, NULL, id), OK);
     CHECK_INT(plant(&s, NULL, "", 6, -1, id, NULL), ERR_STATE); /* it would begin to */
+    CHECK_TEXT(said.pointer, "/prune");
+    CHECK_TEXT(said.detail, "trials were judged by the sweep's own prune: an extension cannot change it");
+    CHECK_TEXT(said.found, "{\"metric\": \"val/dice\", \"min_epochs\": 1, \"eta\": 2}");
+    CHECK_TEXT(said.allowed, "null");
     CHECK_INT(plant(&s, NULL, "", 4, -1, NULL, other), OK);
     CHECK_INT(plant(&s, NULL, "", 6, 0, other, NULL), ERR_STATE); /* it would cease to */
+    CHECK_TEXT(said.allowed, "{\"metric\": \"val/dice\", \"min_epochs\": 1, \"eta\": 2}");
     CHECK_INT(plant(&s, NULL, "", 6, -1, other, NULL), OK);
     CHECK_INT(sweep_count(&s, id, "trials"), 4);
     CHECK_INT(sweep_count(&s, other, "trials"), 6);
