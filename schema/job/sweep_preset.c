@@ -70,6 +70,22 @@ static bool is_built(const struct member *m)
     return true;
 }
 
+/* Two optimizers are two of the base's, cross-entropy's with a tenth of the rate, as it is without one: else another optimizer would be
+   compared and not another way to mix. Such a job may have none beside them. */
+static void share_optimizer(json_t *set, const json_t *base)
+{
+    json_t *own = json_object_get(base, "optimizer"), *both = json_object_get(json_object_get(set, "/loss"), "optimizers");
+    if (!own || !both) return;
+    if (json_is_object(own)) {
+        const json_t *lr = json_object_get(own, "lr");
+        json_t *ce = json_deep_copy(own);
+        if (json_is_number(lr)) json_object_set_new(ce, "lr", json_real(json_number_value(lr) / 10));
+        json_object_set(both, "dice", own);
+        json_object_set_new(both, "ce", ce);
+    }
+    json_object_set_new(set, "/optimizer", json_null());
+}
+
 json_t *sweep_preset_axis(const char *preset, const json_t *base, json_t *not_built)
 {
     json_t *list = json_array();
@@ -81,7 +97,7 @@ json_t *sweep_preset_axis(const char *preset, const json_t *base, json_t *not_bu
             continue;
         }
         json_t *set = json_pack("{s:o}", "/loss", loss_of(m, base));
-        if (strstr(m->loss, "separate_optimizers") && json_object_get(base, "optimizer")) json_object_set_new(set, "/optimizer", json_null());
+        share_optimizer(set, base);
         json_array_append_new(list, json_pack("{s:s, s:o}", "name", m->name, "set", set));
     }
     return json_pack("{s:o}", "list", list);

@@ -150,7 +150,7 @@ void test_sweep_preset_compares_what_is_built_and_names_the_rest(void)
     static struct job_spec job;
     static struct err_list errors, warnings;
     struct sweep_plan plan;
-    CHECK_INT(plan_of("{\"preset\": \"loss_comparison\", \"base\": {\"dataset\": {\"generate\": {}}, \"optimizer\": {\"lr\": 0.01}, \"loss\": {\"strategy\": \"constant\","
+    CHECK_INT(plan_of("{\"preset\": \"loss_comparison\", \"base\": {\"dataset\": {\"generate\": {}}, \"optimizer\": {\"type\": \"sgd\", \"lr\": 0.01}, \"loss\": {\"strategy\": \"constant\","
                       " \"alpha\": 0.3, \"dice\": {\"batch\": false}}}, \"seeds\": 3}", &spec, &plan, NULL), OK);
     CHECK_INT(plan.variants + json_array_size(spec.not_built), 13);
     CHECK(plan.variants >= 7);
@@ -160,6 +160,10 @@ void test_sweep_preset_compares_what_is_built_and_names_the_rest(void)
     for (size_t i = 0; i < plan.count; i++) {
         CHECK(json_is_false(json_object_get(json_object_get(json_object_get(plan.trials[i].job, "loss"), "dice"), "batch"))); /* the base's own */
         if (job_spec_read(plan.trials[i].job, &job, &errors, &warnings)) check_fail(__FILE__, __LINE__, "%s: %s %s", plan.trials[i].label, errors.notes[0].pointer, errors.notes[0].detail);
+        bool separate = job.loss.strategy == LOSS_SEPARATE_OPTIMIZERS; /* the base's optimizer in every variant */
+        CHECK_NEAR(separate ? job.loss.optimizers.dice.lr : job.optimizer.lr, 0.01, 0);
+        if (separate) CHECK_NEAR(job.loss.optimizers.ce.lr, 0.001, 0);
+        CHECK_INT(separate ? job.loss.optimizers.ce.type : job.optimizer.type, OPTIMIZER_SGD);
     }
     done(&spec, &plan);
 }
