@@ -229,6 +229,38 @@ void test_sweep_extended_cannot_change_how_it_prunes(void)
     shop_close(&s);
 }
 
+/* How many pages a report is made from; every trial comes once, in order. */
+static int walk_results(struct shop *s, const char *id, size_t trials)
+{
+    int pages = 0;
+    size_t seen = 0;
+    for (int64_t after = -1; pages == 0 || after >= 0; pages++) {
+        struct answer a;
+        CHECK_INT(ASK(a, queue_sweep_results(s->q, id, NULL, after, answer_done, &a)), OK);
+        const json_t *list = json_object_get(a.json, "trials");
+        for (size_t i = 0; i < json_array_size(list); i++)
+            CHECK_INT(json_integer_value(json_object_get(json_object_get(json_array_get(list, i), "trial"), "trial")), seen++);
+        CHECK(json_is_object(json_object_get(a.json, "sweep")));
+        CHECK(a.reply.next < 0 || a.reply.next > after);
+        after = a.reply.next;
+        answer_free(&a);
+    }
+    CHECK_INT(seen, trials);
+    return pages;
+}
+
+void test_sweep_results_come_in_pages_that_leave_no_trial_out(void)
+{
+    struct shop s;
+    char id[UUID_TEXT];
+    shop_open(&s, NULL);
+    CHECK_INT(plant(&s, NULL, "", 16, 0, NULL, id), OK);
+    CHECK_INT(walk_results(&s, id, 16), 2); /* whether there is more behind a full page the next one says */
+    CHECK_INT(plant(&s, NULL, "", TRIALS_MAX, 0, id, NULL), OK);
+    CHECK_INT(walk_results(&s, id, TRIALS_MAX), 3);
+    shop_close(&s);
+}
+
 void test_sweep_cancelled_stops_what_runs_and_what_waits(void)
 {
     struct shop s;
