@@ -185,7 +185,7 @@ static double seconds_of(const json_t *trials, const char *variant, double *room
     json_t *trial;
     struct stats_summary s;
     json_array_foreach(trials, i, trial) {
-        double x = report_is_of(trial, variant) && report_counts(trial) ? report_number(trial, "s_per_step") : (double)NAN;
+        double x = report_is_of(trial, variant) && report_counts(trial) ? report_number(trial, "step_processor_s") : (double)NAN;
         if (!isnan(x)) room[count++] = x;
     }
     stats_summarise(room, count, &s);
@@ -199,7 +199,7 @@ static void add_timing(json_t *report, const json_t *trials, double *room)
     double standard = seconds_of(trials, report_text(report, "reference"), room);
     json_array_foreach(json_object_get(report, "variants"), i, variant) {
         double seconds = seconds_of(trials, report_text(variant, "name"), room);
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", report_text(variant, "name"), "s_per_step", report_real(seconds), "relative",
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", report_text(variant, "name"), "step_processor_s", report_real(seconds), "relative",
                                               report_real(seconds / standard)));
     }
     json_object_set_new(report, "timing", json_pack("{s:o}", "variants", list));

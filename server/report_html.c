@@ -123,7 +123,7 @@ static enum err add_conflict(const json_t *report, struct buf *to)
 
 static enum err add_cost(const json_t *report, struct buf *to)
 {
-    static const char *const heads[] = {"variant", "s a step", "times the reference", NULL};
+    static const char *const heads[] = {"variant", "processor seconds a step", "times the reference", NULL};
     const json_t *list = json_object_get(json_object_get(report, "timing"), "variants");
     enum err e = add_element(to, "h2", "Cost");
     if (!e) e = add_heads(to, heads);
@@ -132,7 +132,7 @@ static enum err add_cost(const json_t *report, struct buf *to)
         const json_t *t = json_array_get(list, i);
         e = buf_text(to, "<tr>");
         if (!e) e = add_element(to, "th", report_text(t, "name"));
-        if (!e) e = add_number(to, "4", report_number(t, "s_per_step"));
+        if (!e) e = add_number(to, "4", report_number(t, "step_processor_s"));
         if (!e) e = add_number(to, "2", report_number(t, "relative"));
         if (!e) e = buf_text(to, "</tr>\n");
     }

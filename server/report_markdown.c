@@ -109,11 +109,11 @@ static enum err add_conflict(const json_t *report, struct buf *to)
 static enum err add_cost(const json_t *report, struct buf *to)
 {
     const json_t *list = json_object_get(json_object_get(report, "timing"), "variants");
-    enum err e = buf_printf(to, "\n## Cost\n\n| variant | s a step | times %s |\n|---|---|---|\n", report_text(report, "reference"));
+    enum err e = buf_printf(to, "\n## Cost\n\n| variant | processor seconds a step | times %s |\n|---|---|---|\n", report_text(report, "reference"));
     for (size_t i = 0; i < json_array_size(list) && !e; i++) {
         const json_t *t = json_array_get(list, i);
         e = add_label(to, report_text(t, "name"));
-        if (!e) e = add_cell(to, 4, report_number(t, "s_per_step"));
+        if (!e) e = add_cell(to, 4, report_number(t, "step_processor_s"));
         if (!e) e = add_cell(to, 2, report_number(t, "relative"));
         if (!e) e = buf_text(to, " |\n");
     }

@@ -201,8 +201,8 @@ enum err store_trial_results(struct store_db *db, int64_t sweep, int64_t after, 
         " 'verdict', json_extract(x.result, '$.verdict'), 'curve', " CURVE ","
         " 'scores', (SELECT json_group_object(s.name, printf('%!.17g', m.value)) FROM series s JOIN metric m ON m.series = s.number AND m.step = b.step"
         "  WHERE s.job = j.number AND s.x = 'epoch' AND s.kind = 'result' AND substr(s.name, 1, 4) = 'val/' AND m.value IS NOT NULL),"
-        " 's_per_step', (SELECT json_extract(x.spec, '$.training.batch') / avg(m.value) FROM series s JOIN metric m ON m.series = s.number"
-        "  WHERE s.job = j.number AND s.name = 'time/images_per_s' AND m.value > 0)), t.job, t.trial"
+        " 'step_processor_s', (SELECT avg(m.value) FROM series s JOIN metric m ON m.series = s.number"
+        "  WHERE s.job = j.number AND s.name = 'time/step_processor_s' AND m.value > 0)), t.job, t.trial"
         " FROM slice t JOIN job j ON j.number = t.job JOIN job_text x ON x.job = t.job JOIN best b ON b.job = t.job"
         " ORDER BY t.trial";
     size_t begin = to->length;

@@ -34,7 +34,7 @@ enum err store_sweep_list(struct store_db *db, const char *owner, const char *pr
 enum err store_trial_list(struct store_db *db, int64_t sweep, struct buf *to) MUST_USE;
 /* What a report is made of, of the trials behind `after` (-1: from the first), as many as a page holds: {trial, images} each, with commas.
    trial: as above, with its spec_hash, monitor, loss, best_epoch, scores{val/...} at that epoch, curve [[epoch, monitor], ...], verdict (of
-   its gradients), s_per_step, losses, nondeterministic; images: the JSON of schema/job/image_scores.h or null. *next: what the next page
+   its gradients), step_processor_s, losses, nondeterministic; images: the JSON of schema/job/image_scores.h or null. *next: what the next page
    is behind; STORE_ABSENT: there is none. */
 enum err store_trial_results(struct store_db *db, int64_t sweep, int64_t after, struct buf *to, int64_t *next) MUST_USE;
 

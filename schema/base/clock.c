@@ -1,4 +1,4 @@
-/* clock: reads the two clocks, with the tests' shift added. */
+/* clock: reads the two clocks, with the tests' shift added, and what this process has computed. */
 #include "schema/base/clock.h"
 
 #include <errno.h>
@@ -27,6 +27,13 @@ int64_t clock_mono_ms(void)
 int64_t clock_mono_ns(void)
 {
     return read_ns(CLOCK_BOOTTIME) + shift * 1000000;
+}
+
+int64_t clock_processor_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 void clock_test_shift_ms(int64_t shift_ms)

@@ -44,6 +44,7 @@ done
 [ "$kills" -ge 2 ] || fail "only $kills kills: the sweep was over"
 wait_until 60 "the sweep with kills" has_ended "$wild"
 report "$wild" wild.json
+curl -fsS "$server/v1/sweeps/$wild/report" | jq -e '[.timing.variants[].step_processor_s] | length == 4 and all(. > 0)' >/dev/null || fail "the report does not say what a step costs"
 lost=$(curl -fsS "$server/v1/sweeps/$wild/report" | jq '[.run.jobs[].attempts] | add')
 [ "$lost" -gt 4 ] || fail "no trial had to begin again: $lost attempts"
 cmp calm.json wild.json || { diff calm.json wild.json | head -n 20; fail "the report differs after $kills kills"; }

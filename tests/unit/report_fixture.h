@@ -18,7 +18,7 @@ static inline void fixture_add(json_t *results, const char *label, int seed, dou
     json_array_append_new(trials, json_pack("{s:i, s:s, s:i, s:n, s:s, s:s, s:s?, s:o, s:i, s:i, s:i, s:s, s:s, s:i, s:o, s:{s:s, s:f}, s:f}", "trial", (int)json_array_size(trials), "label", label,
                                             "seed", seed, "fold", "job", "j", "state", diverged ? "failed" : "succeeded" /* a pruned one may have ended before it heard */, "failure", diverged ? "diverged" : NULL,
                                             "pruned_epoch", pruned ? json_integer(pruned) : json_null(), "attempt", 1, "losses", 0, "nondeterministic", 0, "spec_hash", "h",
-                                            "monitor", "val/dice", "best_epoch", 3, "scores", scores, "loss", "strategy", "constant", "alpha", !strcmp(label, "dice only") ? 1.0 : !strcmp(label, "ce only") ? 0.0 : 0.5, "s_per_step", 0.5));
+                                            "monitor", "val/dice", "best_epoch", 3, "scores", scores, "loss", "strategy", "constant", "alpha", !strcmp(label, "dice only") ? 1.0 : !strcmp(label, "ce only") ? 0.0 : 0.5, "step_processor_s", 0.5));
 }
 
 static inline json_t *fixture_empty(void)

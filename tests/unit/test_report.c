@@ -102,7 +102,7 @@ void test_report_is_the_same_whoever_ran_it_and_in_whatever_order(void)
         json_object_set_new(trial, "attempt", json_integer((json_int_t)i));
         json_object_set_new(trial, "losses", json_integer(2));
         json_object_set_new(trial, "job", json_string("another"));
-        json_object_set_new(trial, "s_per_step", json_real(0.01 * (double)i));
+        json_object_set_new(trial, "step_processor_s", json_real(0.01 * (double)i));
     }
     json_t *one = report_make(results, NULL), *two = report_make(other, NULL);
     CHECK(!json_equal(one, two));

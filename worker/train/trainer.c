@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "schema/base/clock.h"
 #include "worker/data/preview.h"
 #include "worker/train/export.h"
 #include "worker/train/trainer_parts.h"
@@ -182,6 +183,7 @@ static enum err one_step(struct trainer *t, struct err_note *note)
 {
     struct step_report report;
     double began = trainer_now_s();
+    int64_t processor_ns = clock_processor_ns();
     enum err e = trainer_step(t, &report, note);
     profile_phase(network_profile(t->net), PROFILE_METRICS);
     if (e) {
@@ -191,6 +193,7 @@ static enum err one_step(struct trainer *t, struct err_note *note)
     double took = trainer_now_s() - began;
     t->clock.train += took;
     t->clock.epoch_train += took;
+    t->clock.epoch_processor += (double)(clock_processor_ns() - processor_ns) * 1e-9;
     t->clock.steps++;
     t->clock.epoch_images += t->batch;
     t->best_is_now = false;
@@ -294,7 +297,7 @@ static enum err end_epoch(struct trainer *t, struct err_note *note)
 static enum err one_epoch(struct trainer *t, struct err_note *note)
 {
     t->clock.epoch_began = trainer_now_s();
-    t->clock.epoch_train = 0;
+    t->clock.epoch_train = t->clock.epoch_processor = 0;
     t->clock.epoch_images = 0;
     while (t->step_in_epoch < t->spec->training.steps_per_epoch) {
         enum err e = one_step(t, note);

@@ -51,6 +51,7 @@ struct diagnosis {
 struct clockwork { /* seconds of this process alone, for rates and the ETA */
     double started, last_checkpoint, last_flush, epoch_began;
     double train, validate, epoch_train;
+    double epoch_processor; /* of all lanes together, in the steps */
     int64_t steps, validations, epoch_images;
 };
 

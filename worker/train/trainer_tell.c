@@ -108,13 +108,15 @@ static void tell_columns(const struct trainer *t, int64_t epoch, const double *r
 
 void trainer_tell_epoch(const struct trainer *t, const double *row)
 {
-    struct trainer_point points[4];
+    struct trainer_point points[5];
     size_t n = 0;
-    double now = trainer_now_s(), train = t->clock.epoch_train;
+    double now = trainer_now_s(), train = t->clock.epoch_train, steps = (double)t->clock.epoch_images / t->batch;
     tell_columns(t, t->epoch, row);
     points[n++] = (struct trainer_point){.name = "time/epoch_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = now - t->clock.epoch_began};
     if (train > 0)
         points[n++] = (struct trainer_point){.name = "time/images_per_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = (double)t->clock.epoch_images / train};
+    if (steps > 0)
+        points[n++] = (struct trainer_point){.name = "time/step_processor_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = t->clock.epoch_processor / steps};
     if (!isnan(eta_s(t)))
         points[n++] = (struct trainer_point){.name = "eta_s", .timing = true, .by_epoch = true, .step = t->epoch, .value = eta_s(t)};
     if (t->spec->validation.score_count && trainer_validates(t, t->epoch))
