@@ -74,15 +74,15 @@ static void tell(json_t *results, size_t trial, double rate, double first, const
 void test_report_takes_medians_of_what_the_jobs_told_of_their_gradients(void)
 {
     json_t *results = three(3, -0.1);
-    tell(results, 0, 0.02, 0.25, "constant_is_fine", NULL);
-    tell(results, 3, 0.06, 0.5, "constant_is_fine", "the logits disagree in sign.");
-    tell(results, 6, 0.30, 0.125, "use_pcgrad", NULL);
+    tell(results, 0, 0.02, 0.25, "constant_alpha", NULL);
+    tell(results, 3, 0.06, 0.5, "constant_alpha", "the logits disagree in sign.");
+    tell(results, 6, 0.30, 0.125, "resolve_conflict", NULL);
     json_t *report = report_make(results, NULL);
     const json_t *conflict = json_object_get(report_variant(report, "constant 0.5"), "conflict"), *full = json_object_get(json_object_get(conflict, "levels"), "full");
     CHECK_NEAR(report_number(conflict, "trials"), 3, 0);
     CHECK_NEAR(report_number(full, "conflict_rate"), 0.06, 0);
     CHECK_NEAR(report_number(full, "ratio_first"), 0.25, 0);
-    CHECK_NEAR(report_number(json_object_get(conflict, "suggestions"), "constant_is_fine"), 2, 0);
+    CHECK_NEAR(report_number(json_object_get(conflict, "suggestions"), "constant_alpha"), 2, 0);
     CHECK(!json_object_get(json_object_get(conflict, "levels"), "last_layer")); /* not measured */
     CHECK(json_is_null(json_object_get(report_variant(report, "linear"), "conflict")));
     struct buf md, html;
