@@ -83,9 +83,11 @@ static void winograd_sums(const struct winograd_pass *p, struct winograd_ahead n
     }
 }
 
+/* One block is all there is: a chunk's sums become weights before the next chunk takes their place. */
 static size_t winograd_sums_count(const struct winograd_pass *p, int tiles, int all)
 {
-    return WINO_ALL * (tiles == all ? (size_t)WINO_CHUNK_INS * WINO_CHUNK_OUTS : p->ins * p->outs);
+    if (tiles < all) return WINO_ALL * p->ins * p->outs;
+    return WINO_ALL * (p->ins < WINO_CHUNK_INS ? p->ins : WINO_CHUNK_INS) * (p->outs < WINO_CHUNK_OUTS ? p->outs : WINO_CHUNK_OUTS);
 }
 
 static size_t winograd_scratch_count(const struct conv_shape *s, int samples)
