@@ -12,8 +12,11 @@
    model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B/M G leaves: the gradient of
                   each micro-batch, summed in a fixed tree + 2 for the copies a checkpoint makes + 8 for weights prepared for
                   Winograd, 36 for 9 in both directions)
-   activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm, and its output: 2K in the encoder,
-                  2K + 2 in the decoder with the joined input, and a quarter more for statistics and what a kernel lays out anew)
+   activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm: K in the encoder, K in the decoder
+                  and 2 for its joined input, and a quarter more for pools, statistics and what a kernel lays out anew)
+                  + B x the largest s_l w_l (where backward makes its activations again, one after the other);
+                  or, in the same place, what inference needs where that is more: T x M x (sum over levels of 2 s_l w_l, the joined
+                  inputs that wait, and the largest of them)
                   + B x s_0 x (inputs + (1 + G) logits, padded)
    scratch      = T x (2 G M x the largest joined input of one sample: the gradients in flight + 2 x for the kernels' own work)
    tile         = with validation.tile, the inference network of tiles of that size: padded parameters x 6 (weights, and what a kernel
@@ -98,6 +101,38 @@ static int64_t pixels_at(const int sizes[], int rank, int level)
     return pixels;
 }
 
+static int64_t floats_at(const struct job_spec *spec, int level)
+{
+    return pixels_at(spec->training.patch, spec->training.rank, level) * pad(spec->model.widths[level]);
+}
+
+static int64_t largest_joined(const struct job_spec *spec)
+{
+    int64_t largest = 0;
+    for (int l = 0; l < spec->model.levels; l++)
+        if (2 * floats_at(spec, l) > largest) largest = 2 * floats_at(spec, l);
+    return largest;
+}
+
+/* in, out: padded channels of the image and of the logits. */
+static struct sum activations_of(const struct job_spec *spec, int64_t lanes, int64_t micro, int64_t gradients, int64_t in, int64_t out)
+{
+    const struct model_spec *m = &spec->model;
+    struct sum kept = {0}, inference = {0};
+    int64_t batch = spec->training.batch, k = m->convs, largest = largest_joined(spec);
+    for (int l = 0; l < m->levels; l++) {
+        int64_t values = l + 1 < m->levels ? 2 * k + 2 : k;
+        add(&kept, floats_at(spec, l) * FLOAT_BYTES, batch, values + (values + 3) / 4);
+        add(&inference, 2 * floats_at(spec, l) * FLOAT_BYTES, lanes, micro);
+    }
+    add(&kept, largest / 2 * FLOAT_BYTES, batch, 1);
+    add(&inference, largest * FLOAT_BYTES, lanes, micro);
+    struct sum s = {inference.value > kept.value ? inference.value : kept.value, inference.over || kept.over};
+    bool terms = spec->loss.ce.focal_gamma > 0 || spec->loss.ce.top_k < 100; /* one float a pixel of the batch */
+    add(&s, pixels_at(spec->training.patch, spec->training.rank, 0) * FLOAT_BYTES, batch, in + (1 + gradients) * out + terms);
+    return s;
+}
+
 static void add_tile(struct sum *s, const struct job_spec *spec, int64_t padded, int in_channels, int out_channels, int64_t lanes, int64_t micro)
 {
     const struct validation_spec *v = &spec->validation;
@@ -123,27 +158,19 @@ static bool all_direct(const struct kernels_spec *k)
 
 enum err job_memory_predict(const struct job_spec *spec, int in_channels, int num_classes, int threads, struct job_memory *memory)
 {
-    const struct model_spec *m = &spec->model;
     bool two = spec->loss.strategy == LOSS_SEPARATE_OPTIMIZERS;
-    int64_t batch = spec->training.batch, gradients = loss_spec_gradients(&spec->loss), k = m->convs, largest = 0;
+    int64_t batch = spec->training.batch, gradients = loss_spec_gradients(&spec->loss), lanes = threads > 0 ? threads : 1;
     int out = job_spec_out_channels(spec, num_classes > 0 ? num_classes : 2);
     int states = two ? moments(&spec->loss.optimizers.dice) + moments(&spec->loss.optimizers.ce) : moments(&spec->optimizer);
-    struct sum parameters = {0}, padded = {0}, model = {0}, activations = {0}, scratch = {0}, tile = {0}, total = {0};
+    struct sum parameters = {0}, padded = {0}, model = {0}, scratch = {0}, tile = {0}, total = {0};
     add_parameters(&parameters, spec, in_channels, out, same);
     add_parameters(&padded, spec, in_channels, out, pad);
     int64_t prepared = spec->kernels.given && all_direct(&spec->kernels) ? 1 : 8, tuned = batch < MICRO_BATCH_TUNED_MAX ? batch : MICRO_BATCH_TUNED_MAX;
     int64_t micro = spec->kernels.given ? spec->kernels.micro_batch : tuned, leaves = spec->kernels.given ? (batch + micro - 1) / micro : batch;
     add(&model, padded.value, FLOAT_BYTES, 3 + prepared + gradients + states + leaves * gradients);
-    for (int l = 0; l < m->levels; l++) {
-        int64_t floats = pixels_at(spec->training.patch, spec->training.rank, l) * pad(m->widths[l]);
-        int64_t kept = l + 1 < m->levels ? 4 * k + 2 : 2 * k;
-        add(&activations, floats * FLOAT_BYTES, batch, kept + (kept + 3) / 4);
-        if (2 * floats > largest) largest = 2 * floats;
-    }
-    bool terms = spec->loss.ce.focal_gamma > 0 || spec->loss.ce.top_k < 100; /* one float a pixel of the batch */
-    add(&activations, pixels_at(spec->training.patch, spec->training.rank, 0) * FLOAT_BYTES, batch, pad(in_channels) + (1 + gradients) * pad(out) + terms);
-    add(&scratch, largest * FLOAT_BYTES, threads > 0 ? threads : 1, 2 * gradients * micro + 2);
-    add_tile(&tile, spec, padded.value, in_channels, out, threads > 0 ? threads : 1, micro);
+    struct sum activations = activations_of(spec, lanes, micro, gradients, pad(in_channels), pad(out));
+    add(&scratch, largest_joined(spec) * FLOAT_BYTES, lanes, 2 * gradients * micro + 2);
+    add_tile(&tile, spec, padded.value, in_channels, out, lanes, micro);
     add(&total, model.value, 1, 1);
     add(&total, activations.value, 1, 1);
     add(&total, scratch.value, 1, 1);

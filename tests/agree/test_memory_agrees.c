@@ -98,7 +98,7 @@ void test_memory_of_nnunets_largest_plan_fits_into_24_gb_on_two_lanes(void)
     struct job_memory predicted;
     CHECK_INT(job_spec_parse(NNUNET, strlen(NNUNET), &spec, &errors, &errors), OK);
     CHECK_INT(job_memory_predict(&spec, 1, 2, 2, &predicted), OK);
-    CHECK_INT(predicted.total_bytes, 20759702080);
+    CHECK_INT(predicted.total_bytes, 17221544512);
     CHECK(predicted.total_bytes < 24000000000);
     for (int micro_batch = 0; micro_batch <= 4; micro_batch += 2) compare(NNUNET, 2, micro_batch, ALGORITHM_WINOGRAD, NULL);
 }

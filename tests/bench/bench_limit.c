@@ -3,6 +3,7 @@
    usage: bench_limit NET      a contestant of bench_turns.c: each line N measures N rounds more (minima of the thread's processor
    time over all rounds), "profile" says the result:
      peak GFLOP/s | gflop PER IMAGE | layer NAME FORWARD DATA WEIGHTS | kind NAME MS | total MS      per image, one thread */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,12 +111,19 @@ static void measure_machine(struct limit *m)
     }
 }
 
-/* Seconds to move so many bytes, at the bandwidth measured where about as many were in work. */
-static double moving(const struct limit *m, double bytes)
+/* Seconds to move `bytes` of so many in work, at the bandwidth measured there: between two sizes on a line over their logarithms. */
+static double moving_of(const struct limit *m, double bytes, double work)
 {
     int i = 0;
-    while (i + 1 < SIZES && bytes > (double)sizes[i] * 2) i++;
-    return bytes / m->bandwidth[i];
+    while (i + 2 < SIZES && work > (double)sizes[i + 1]) i++;
+    double part = log(work / (double)sizes[i]) / log((double)sizes[i + 1] / (double)sizes[i]);
+    part = part < 0 ? 0 : part > 1 ? 1 : part;
+    return bytes / (m->bandwidth[i] + part * (m->bandwidth[i + 1] - m->bandwidth[i]));
+}
+
+static double moving(const struct limit *m, double bytes)
+{
+    return moving_of(m, bytes, bytes);
 }
 
 /* ---- the convolutions ------------------------------------------------------------------------------------ */
@@ -225,19 +233,21 @@ static void measure_round(struct limit *m)
 }
 
 /* ---- the sum ------------------------------------------------------------------------------------------- */
-/* Least bytes of the ops that only move memory, of one image, each value read or written once. */
+/* Least bytes of the ops that only move memory, of one image, each value read or written once. What a convolution has just written
+   may still be in a cache; what backward reads of the forward pass (z, the input of a pool) has been kept beside that of the whole batch. */
 static void add_moving(const struct limit *m, double ms[PROFILE_KINDS])
 {
     const struct graph *g = &m->net->graph;
-    double e = 1e3, batch = m->net->config.batch, weights = (double)g->arena_count, pixels = 1;
+    double e = 1e3, batch = m->net->config.batch, weights = (double)g->arena_count, pixels = 1, kept = batch * (double)m->net->plan.kept_bytes;
     for (int i = 0; i < g->nodes; i++) {
         const struct node *n = &g->node[i];
         double values = n->out == NONE ? 0 : (double)g->value[n->out].count * sizeof(float);
         if (n->op == &op_norm_act) {
             ms[PROFILE_NORM_FORWARD] += e * moving(m, 2 * values);
-            ms[PROFILE_NORM_BACKWARD] += e * moving(m, (n->d_more.buffer == NONE ? 3 : 4) * values);
+            ms[PROFILE_NORM_BACKWARD] += e * (moving_of(m, values, kept) + moving(m, (n->d_more.buffer == NONE ? 2 : 3) * values));
         }
-        if (n->op == &op_pool) ms[PROFILE_POOL] += e * (moving(m, 5 * values) + moving(m, 13 * values)); /* reads 4, writes 1; reads 4+4+1, writes 4 */
+        /* forward reads 4, writes 1; backward reads 4 kept ones, 4 + 1 gradients, writes 4 */
+        if (n->op == &op_pool) ms[PROFILE_POOL] += e * (moving(m, 5 * values) + moving_of(m, 4 * values, kept) + moving(m, 9 * values));
         if (n->op == &op_head) pixels = (double)n->shape.head.pixels;
     }
     double logits = pixels * m->net->config.out_channels * sizeof(float), image = pixels * m->net->config.in_channels;

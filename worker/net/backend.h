@@ -101,6 +101,8 @@ struct backend {
     /* stats: mean and 1/sqrt(variance + eps) of each channel, 2 * padded channels; written forward, read backward.
        Without norm, gamma, beta, stats and their gradients are NULL. out may be z. */
     void (*norm_forward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out);
+    /* Writes what norm_forward wrote, bit for bit, out of the statistics that it left. */
+    void (*norm_again)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *out);
     /* d_out becomes d_z in place; d_more (may be NULL) is a second gradient of the output, added first. */
     void (*norm_backward)(const struct norm_shape *s, const struct batch *b, const void *z, const void *gamma, const void *beta, const void *stats,
                           void *d_out, const void *d_more, void *d_gamma, void *d_beta);

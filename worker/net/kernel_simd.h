@@ -15,6 +15,7 @@ struct kernel_simd {
     void (*up_backward_data)(const struct up_shape *s, const void *d_out, const void *flipped, void *d_in);
     void (*up_backward_weights)(const struct up_shape *s, const struct batch *b, const void *in, const void *d_out, void *d_w, void *d_bias);
     void (*norm_forward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out);
+    void (*norm_again)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *out);
     void (*norm_backward)(const struct norm_shape *s, const struct batch *b, const void *z, const void *gamma, const void *beta, const void *stats,
                           void *d_out, const void *d_more, void *d_gamma, void *d_beta);
     void (*pool_forward)(const struct pool_shape *s, const void *in, void *out);

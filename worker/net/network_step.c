@@ -84,6 +84,15 @@ float *network_logit_gradient(struct network *net, int k, int sample)
     return (float *)(void *)(network_at(net, net->plan.d_logits[k]) + (size_t)sample * net->plan.logit_bytes);
 }
 
+/* The activation that n reads, which was not kept: the node before has just what it takes. */
+static void make_again(const struct run *r, const struct node *n)
+{
+    const struct node *before = n - 1;
+    assert(before->out == n->in && before->op->again);
+    before->op->again(r, before);
+    run_lap(r, before, PROFILE_NORM_AGAIN);
+}
+
 static void backward_task(void *ctx, int task, int lane)
 {
     struct network *net = ctx;
@@ -94,6 +103,7 @@ static void backward_task(void *ctx, int task, int lane)
     profile_start(r.profile, lane);
     for (int i = net->graph.nodes - 1; i >= net->first_node; i--) {
         const struct node *n = &net->graph.node[i];
+        if (net->graph.value[n->in].in_place_of != NONE) make_again(&r, n);
         n->op->backward(&r, n);
         run_lap(&r, n, n->op->backward_kind);
     }

@@ -24,6 +24,7 @@ struct op {
     const char *name;
     void (*forward)(const struct run *r, const struct node *n);
     void (*backward)(const struct run *r, const struct node *n);
+    void (*again)(const struct run *r, const struct node *n); /* writes the output anew, for backward; NULL where that is never asked */
     /* One of the node's tasks of making prepared weights; NULL where a node has none. */
     void (*prepare)(const struct run *r, const struct node *n, bool backward, int task);
     enum profile_kind forward_kind, backward_kind; /* what its time is called; an op that does two things laps between them */

@@ -21,4 +21,4 @@ static void prepare(const struct run *r, const struct node *n, bool backward, in
     r->backend->conv_prepare(n->conv, backward, run_weight(r, n->weight), task, 1, run_prepared(r, n, backward));
 }
 
-const struct op op_conv = {"conv", forward, backward, prepare, PROFILE_CONV_FORWARD, PROFILE_CONV_DATA};
+const struct op op_conv = {"conv", forward, backward, NULL, prepare, PROFILE_CONV_FORWARD, PROFILE_CONV_DATA};

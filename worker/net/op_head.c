@@ -13,4 +13,4 @@ static void backward(const struct run *r, const struct node *n)
                               run_leaf(r, n->weight), run_leaf(r, n->bias));
 }
 
-const struct op op_head = {"head", forward, backward, NULL, PROFILE_HEAD, PROFILE_HEAD};
+const struct op op_head = {"head", forward, backward, NULL, NULL, PROFILE_HEAD, PROFILE_HEAD};

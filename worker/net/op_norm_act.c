@@ -14,4 +14,11 @@ static void backward(const struct run *r, const struct node *n)
                               run_gradient(r, n->d_out, 0), run_gradient(r, n->d_more, 0), run_leaf(r, n->weight), run_leaf(r, n->bias));
 }
 
-const struct op op_norm_act = {"norm_act", forward, backward, NULL, PROFILE_NORM_FORWARD, PROFILE_NORM_BACKWARD};
+static void again(const struct run *r, const struct node *n)
+{
+    for (int i = 0; i < r->batch.samples; i++)
+        r->backend->norm_again(&n->shape.norm, run_value(r, n->in, i), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, i),
+                               run_value(r, n->out, i));
+}
+
+const struct op op_norm_act = {"norm_act", forward, backward, again, NULL, PROFILE_NORM_FORWARD, PROFILE_NORM_BACKWARD};

@@ -12,4 +12,4 @@ static void backward(const struct run *r, const struct node *n)
         r->backend->pool_backward(&n->shape.pool, run_value(r, n->in, i % r->batch.samples), run_gradient(r, n->d_out, i), run_gradient(r, n->d_in, i));
 }
 
-const struct op op_pool = {"pool", forward, backward, NULL, PROFILE_POOL, PROFILE_POOL};
+const struct op op_pool = {"pool", forward, backward, NULL, NULL, PROFILE_POOL, PROFILE_POOL};

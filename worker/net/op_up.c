@@ -25,4 +25,4 @@ static void prepare(const struct run *r, const struct node *n, bool backward, in
     weights_flip(s->block, e, blocks, (const unsigned char *)run_weight(r, n->weight) + at, (unsigned char *)run_prepared(r, n, backward) + at);
 }
 
-const struct op op_up = {"up", forward, backward, prepare, PROFILE_UP_FORWARD, PROFILE_UP_DATA};
+const struct op op_up = {"up", forward, backward, NULL, prepare, PROFILE_UP_FORWARD, PROFILE_UP_DATA};

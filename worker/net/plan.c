@@ -11,12 +11,19 @@ static void touch(struct arena_span *span, int step)
     if (step > span->last) span->last = step;
 }
 
-/* Training keeps every value from forward to backward: one after the other. */
+/* Training keeps values from forward to backward, one after the other, but for the activations that backward makes again: of
+   these one is in use at a time, so they share a place, which stays in the cache. */
 static size_t place_kept(struct graph *g, size_t element_bytes)
 {
     struct arena_plan kept = {0};
+    size_t again = 0;
     for (int i = 0; i < g->values; i++)
-        if (g->value[i].parent == NONE) g->value[i].kept = arena_place(&kept, 1, g->value[i].count * element_bytes);
+        if (g->value[i].in_place_of != NONE && g->value[i].count > again) again = g->value[i].count;
+    again = arena_place(&kept, 1, again * element_bytes);
+    for (int i = 0; i < g->values; i++) {
+        if (g->value[i].in_place_of != NONE) g->value[i].kept = again;
+        else if (g->value[i].parent == NONE) g->value[i].kept = arena_place(&kept, 1, g->value[i].count * element_bytes);
+    }
     for (int i = 0; i < g->values; i++)
         if (g->value[i].parent != NONE) g->value[i].kept = g->value[g->value[i].parent].kept + g->value[i].first * element_bytes;
     assert(!kept.overflow); /* config_check bounds one sample far below */

@@ -26,6 +26,7 @@ static const char *const names[PROFILE_KINDS] = {
     [PROFILE_CONV_FORWARD] = "conv forward", [PROFILE_CONV_DATA] = "conv backward data", [PROFILE_CONV_WEIGHTS] = "conv backward weights",
     [PROFILE_UP_FORWARD] = "transposed conv forward", [PROFILE_UP_DATA] = "transposed conv backward data",
     [PROFILE_UP_WEIGHTS] = "transposed conv backward weights", [PROFILE_NORM_FORWARD] = "norm+activation forward",
+    [PROFILE_NORM_AGAIN] = "activation again",
     [PROFILE_NORM_BACKWARD] = "norm+activation backward", [PROFILE_POOL] = "pool", [PROFILE_HEAD] = "head", [PROFILE_PACK] = "packing images",
     [PROFILE_BETWEEN] = "between ops", [PROFILE_PREPARE] = "weight preparation", [PROFILE_READ] = "reading samples", [PROFILE_LOSS] = "loss",
     [PROFILE_TREE] = "gradient tree", [PROFILE_OPTIMIZER] = "optimizer", [PROFILE_VALIDATION] = "validation", [PROFILE_CHECKPOINT] = "checkpoint",

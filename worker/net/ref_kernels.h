@@ -215,9 +215,8 @@ static void NAME(norm_line)(const struct norm_shape *s, int c, const REAL *gamma
     *shift = beta[c] - stats[c] * *scale;
 }
 
-static void NAME(norm_forward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out)
+static void NAME(norm_again)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *out)
 {
-    if (s->norm != MODEL_NORM_NONE) NAME(norm_stats)(s, z, stats);
     for (int c = 0; c < channels_padded(s->channels, s->block); c++) {
         REAL scale, shift;
         if (c < s->channels) NAME(norm_line)(s, c, gamma, beta, stats, &scale, &shift);
@@ -228,6 +227,12 @@ static void NAME(norm_forward)(const struct norm_shape *s, const void *z, const 
             ((REAL *)out)[i] = y > 0 ? y : (REAL)s->slope * y;
         }
     }
+}
+
+static void NAME(norm_forward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out)
+{
+    if (s->norm != MODEL_NORM_NONE) NAME(norm_stats)(s, z, stats);
+    NAME(norm_again)(s, z, gamma, beta, stats, out);
 }
 
 /* With h = d_y * gamma, x = (z - mean) * r and means over the group: d_z = r * (h - mean(h) - x * mean(h * x)). */
@@ -378,7 +383,7 @@ struct backend NAME(backend_ref)(int block)
         .conv_choice = ref_conv_choice,
         .conv_forward = NAME(conv_forward), .conv_backward_data = NAME(conv_backward_data), .conv_backward_weights = NAME(conv_backward_weights),
         .up_forward = NAME(up_forward), .up_backward_data = NAME(up_backward_data), .up_backward_weights = NAME(up_backward_weights),
-        .norm_forward = NAME(norm_forward), .norm_backward = NAME(norm_backward), .pool_forward = NAME(pool_forward),
+        .norm_forward = NAME(norm_forward), .norm_again = NAME(norm_again), .norm_backward = NAME(norm_backward), .pool_forward = NAME(pool_forward),
         .pool_backward = NAME(pool_backward), .head_forward = NAME(head_forward), .head_backward = NAME(head_backward), .add = NAME(add),
     };
 }

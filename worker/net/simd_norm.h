@@ -85,6 +85,11 @@ static void norm_write_stats(const struct norm_shape *s, int first, int count, c
     }
 }
 
+static void norm_again(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *out)
+{
+    for (int v = 0; v < vectors_of(s->channels, s->block); v++) norm_apply(s, v, z, norm_line_of(s, v, gamma, beta, stats), out);
+}
+
 static void norm_forward(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out)
 {
     int vectors = vectors_of(s->channels, s->block);
@@ -99,7 +104,7 @@ static void norm_forward(const struct norm_shape *s, const void *z, const void *
     if (s->norm != MODEL_NORM_GROUP) return;
     norm_join_groups(s, mean, variance);
     norm_write_stats(s, 0, vectors * VEC, mean, variance, stats);
-    for (int v = 0; v < vectors; v++) norm_apply(s, v, z, norm_line_of(s, v, gamma, beta, stats), out);
+    norm_again(s, z, gamma, beta, stats, out);
 }
 
 /* Gradients that lie behind the same z: one, or those of both cotangents, which then share the reading of z and the activation's
