@@ -10,7 +10,7 @@
 #include "schema/base/clock.h"
 #include "schema/base/log.h"
 
-enum { ANSWER_MS_MIN = 1000, ANSWER_MS_MAX = 10000, RETRY_MS_MIN = 100, RETRY_MS_MAX = 5000 };
+enum { ANSWER_MS_MIN = 1000, ANSWER_MS_MAX = 10000, RETRY_MS_MIN = 100, RETRY_MS_MAX = 5000, EPOCH_MS_MIN = 1000 };
 static const char *const words[] = {"none", "cancel", "pause", "preempt", "prune", NULL};
 
 struct lease {
@@ -19,9 +19,10 @@ struct lease {
     int64_t away_ms_max;
     pthread_t thread;
     atomic_bool stop, over, *interrupt;
-    atomic_bool hurry; /* ends the beat that is parked, and the sleep after one: there is a new phase to tell, or an end */
+    atomic_bool hurry; /* ends the beat that is parked, and the sleep after one: there is a new phase or epoch to tell, or an end */
     pthread_mutex_t lock; /* over what follows */
     struct lease_progress progress;
+    int64_t begun_ms;       /* of the last beat */
     json_t *kernels;        /* not told yet; NULL: nothing to tell */
     enum lease_command command;
     int64_t deadline_at_ms; /* 0: none */
@@ -125,6 +126,7 @@ static void begin_beat(struct lease *lease)
 {
     pthread_mutex_lock(&lease->lock);
     lease->hurry = lease->stop;
+    lease->begun_ms = clock_mono_ms();
     pthread_mutex_unlock(&lease->lock);
 }
 
@@ -208,7 +210,8 @@ void lease_kernels(struct lease *lease, const json_t *kernels)
 void lease_progress(struct lease *lease, const struct lease_progress *progress)
 {
     pthread_mutex_lock(&lease->lock);
-    if (strcmp(lease->progress.phase, progress->phase) != 0) lease->hurry = true;
+    bool due = clock_mono_ms() - lease->begun_ms >= EPOCH_MS_MIN; /* epochs may take milliseconds */
+    if (strcmp(lease->progress.phase, progress->phase) != 0 || (due && lease->progress.epoch != progress->epoch)) lease->hurry = true;
     lease->progress = *progress;
     pthread_mutex_unlock(&lease->lock);
 }

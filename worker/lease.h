@@ -30,7 +30,8 @@ void lease_over(struct lease *lease); /* the attempt was finished or given back:
 void lease_stop(struct lease *lease); /* within 0.3 s; frees; NULL is fine */
 /* What the child trains with, as soon as it says so: goes with a heartbeat until one has arrived; a sweep's other jobs wait for it. */
 void lease_kernels(struct lease *lease, const json_t *kernels);
-void lease_progress(struct lease *lease, const struct lease_progress *progress); /* what the next heartbeat says; of a new phase one goes out at once */
+void lease_progress(struct lease *lease, const struct lease_progress *progress); /* what the next heartbeat says; one goes out at once for
+   a new phase, and for a new epoch when the last is a second old */
 /* The last command, and how long from its arrival the attempt has to end (0: not said). */
 enum lease_command lease_command(struct lease *lease, int64_t *deadline_ms);
 /* Lost for good: 409 lease_lost, or nobody answered for too long. `note` (may be NULL) says which. */

@@ -62,7 +62,7 @@ for k in "${!names[@]}"; do
 done
 
 say "4. Training"
-row='[.name, .state, (.phase // .reason.code // ""), "epoch \(.progress.epoch // 0)/\(.progress.epochs // 0)", "Dice \(.latest["val/dice"] // "-" | tostring | .[0:6])", "alpha \(.latest["alpha"] // "-" | tostring | .[0:5])", "ETA \(.progress.eta_s // 0 | floor) s"] | @tsv'
+row='[.name, .state, (.phase // .reason.code // ""), "epoch \(.progress.epoch // 0)/\(.progress.epochs // 0)", "Dice \(.latest["val/dice"] // "-" | tostring | .[0:6])", "alpha \(.latest["alpha"] // "-" | tostring | .[0:5])", "ETA \(.progress.eta_s // null | if . then "\(floor) s" else "-" end)"] | @tsv'
 show() { for id in "${ids[@]}"; do curl -fsS "$url/v1/jobs/$id" | jq -r "$row"; done | column -t -s "$(printf '\t')"; }
 ended() { curl -fsS "$url/v1/jobs" | jq -e 'all(.jobs[]; .state | IN("succeeded", "failed", "cancelled", "pruned"))' >/dev/null; }
 last=

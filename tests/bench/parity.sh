@@ -2,13 +2,14 @@
 # parity: through curl, tandemd and two workers, trains the real sets with the four strategies and three seeds at the settings of
 # the PyTorch reference, and holds the mean best-epoch validation Dice against its figures minus 0.02.
 # usage: tests/bench/parity.sh [SET...]     SETs: isbi2012 chasedb1     SEEDS="1 2 3"   STRATEGIES="constant linear simultaneous alternating"   OUT=folder   EPOCHS=15   EVERY=1 (epochs between validations)
+#        KERNELS='{"micro_batch": 1, "layers": []}' (direct throughout; without, each worker tunes)
 # Data: TANDEM_DATA, else ../shared/data. Prints a Markdown table; exit 1 when a mean is below its bar.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/_service.sh
 top=${TANDEM_DATA:-../shared/data}
 out=${OUT:-/tmp/tandem-parity}
-seeds=${SEEDS:-1 2 3} epochs=${EPOCHS:-15} every=${EVERY:-1}
+seeds=${SEEDS:-1 2 3} epochs=${EPOCHS:-15} every=${EVERY:-1} kernels=${KERNELS:-null}
 sets=("$@"); [ ${#sets[@]} -gt 0 ] || sets=(isbi2012 chasedb1)
 for set in "${sets[@]}"; do [ -d "$top/$set" ] || { echo "parity: no data set $top/$set (set TANDEM_DATA)" >&2; exit 2; }; done
 rm -rf "$out"; mkdir -p "$out"
@@ -28,8 +29,8 @@ for set in "${sets[@]}"; do
     curl -fsS -T "$out/$set.tar" "$url/v1/datasets/$set" >/dev/null
     for seed in $seeds; do
         for strategy in $strategies; do
-            jq -cn --arg name "$strategy-$seed" --arg set "$set" --argjson seed "$seed" --argjson epochs "$epochs" --argjson every "$every" --argjson tile "${tile[$set]}" --argjson loss "${loss[$strategy]}$terms" '
-                {name: $name, dataset: $set, tags: [$set], seed: $seed, loss: $loss,
+            jq -cn --arg name "$strategy-$seed" --arg set "$set" --argjson seed "$seed" --argjson epochs "$epochs" --argjson every "$every" --argjson tile "${tile[$set]}" --argjson kernels "$kernels" --argjson loss "${loss[$strategy]}$terms" '
+                {name: $name, dataset: $set, tags: [$set], seed: $seed, kernels: $kernels, loss: $loss,
                  model: {widths: [16, 32, 64, 128], down: "maxpool", norm: "instance", activation: "relu", conv_bias: true},
                  training: {epochs: $epochs, steps_per_epoch: 20, batch: 4, patch: [128, 128]}, validation: {every_epochs: $every, tile: $tile, tile_overlap: 0, previews: 1}}' |
                 curl -fsS -d @- "$url/v1/jobs" | jq -r --arg set "$set" --arg strategy "$strategy" --argjson seed "$seed" \

@@ -45,36 +45,47 @@ static void wait_for_beats(struct parked *p, int count)
     }
 }
 
-static void tell(struct lease *lease, const char *phase, int64_t step)
+static void tell(struct lease *lease, const char *phase, int64_t epoch, int64_t step)
 {
-    struct lease_progress progress = {.epoch = 1, .epochs = 5, .step = step, .eta_s = NAN};
+    struct lease_progress progress = {.epoch = epoch, .epochs = 5, .step = step, .eta_s = NAN};
     snprintf(progress.phase, sizeof progress.phase, "%s", phase);
     lease_progress(lease, &progress);
 }
 
-static void tells_each_phase_at_once(bool parks)
+/* Runs `told` on a lease against a server that parks, or answers at once; then stops both. */
+static void with_lease(struct parked *p, void (*told)(struct parked *p, struct lease *lease))
 {
-    struct parked p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .parks = parks};
-    struct fake_server *server = fake_server_start(0, answer, &p);
+    struct fake_server *server = fake_server_start(0, answer, p);
     struct api_settings settings = {.program = "test", .server = fake_server_address(server)};
     struct api_client *client;
     struct lease_key key = {.job = "job", .token = "token", .attempt = "1", .lease_ms = LEASE_MS, .heartbeat_ms = HEARTBEAT_MS};
     CHECK_INT(api_client_new(&settings, &client, NULL), OK);
     struct lease *lease = lease_start(client, &key, 0, NULL);
-    wait_for_beats(&p, 1);
-    tell(lease, "training", 1);
-    wait_for_beats(&p, 2);
-    for (int64_t step = 2; step < 100; step++) tell(lease, "training", step); /* no news: the next beat is soon enough */
-    tell(lease, "evaluating", 100);
-    wait_for_beats(&p, 3);
+    wait_for_beats(p, 1);
+    told(p, lease);
     lease_stop(lease);
-    CHECK_TEXT(p.phases, "- training evaluating ");
-    pthread_mutex_lock(&p.lock);
-    p.open = true;
-    pthread_cond_broadcast(&p.changed);
-    pthread_mutex_unlock(&p.lock);
+    pthread_mutex_lock(&p->lock);
+    p->open = true;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
     fake_server_stop(server);
     api_client_free(client);
+}
+
+static void tell_phases(struct parked *p, struct lease *lease)
+{
+    tell(lease, "training", 1, 1);
+    wait_for_beats(p, 2);
+    for (int64_t step = 2; step < 100; step++) tell(lease, "training", 1, step); /* no news: the next beat is soon enough */
+    tell(lease, "evaluating", 1, 100);
+    wait_for_beats(p, 3);
+}
+
+static void tells_each_phase_at_once(bool parks)
+{
+    struct parked p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .parks = parks};
+    with_lease(&p, tell_phases);
+    CHECK_TEXT(p.phases, "- training evaluating ");
 }
 
 void test_lease_tells_a_new_phase_at_once_while_its_heartbeat_is_parked(void)
@@ -85,4 +96,28 @@ void test_lease_tells_a_new_phase_at_once_while_its_heartbeat_is_parked(void)
 void test_lease_tells_a_new_phase_at_once_between_two_heartbeats(void)
 {
     tells_each_phase_at_once(false);
+}
+
+/* Epochs of ten milliseconds: one beat for many of them, and a second lies between two beats. */
+static void tell_epochs(struct parked *p, struct lease *lease)
+{
+    tell(lease, "training", 1, 1);
+    wait_for_beats(p, 2);
+    int64_t began_ms = clock_mono_ms(), epoch = 1;
+    for (int seen = 2; seen < 4; clock_sleep_ms(10)) {
+        epoch++;
+        tell(lease, "training", epoch, epoch);
+        pthread_mutex_lock(&p->lock);
+        seen = p->beats;
+        pthread_mutex_unlock(&p->lock);
+        if (epoch > 2000) check_fail(__FILE__, __LINE__, "2000 epochs of 10 ms, and only %d beats", seen);
+    }
+    CHECK(clock_mono_ms() - began_ms >= 1900); /* the second beat went out a little before `began_ms` */
+}
+
+void test_lease_tells_a_new_epoch_when_the_last_beat_is_a_second_old(void)
+{
+    struct parked p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .parks = true};
+    with_lease(&p, tell_epochs);
+    CHECK_TEXT(p.phases, "- training training training ");
 }
