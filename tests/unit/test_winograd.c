@@ -51,8 +51,8 @@ struct rig {
     int samples;
     struct conv *conv;
     struct pair w, bias, x[SAMPLES_MAX], d_y[SAMPLES_MAX];
-    struct guarded in, out, d_in, prepared, scratch;
-    size_t in_count, out_count, in_stride, out_stride;
+    struct guarded in, out, stats, d_in, prepared, scratch;
+    size_t in_count, out_count, in_stride, out_stride, stats_stride;
 };
 
 static struct rig rig_new(const struct backend *fast, const struct backend *law, struct conv_shape s, int samples)
@@ -70,7 +70,11 @@ static struct rig rig_new(const struct backend *fast, const struct backend *law,
     r.out_count = activation_count(1, s.out_channels, s.in, s.block), r.out_stride = r.out_count + 2 * GAP;
     r.in = guarded_new((size_t)samples * r.in_stride), r.d_in = guarded_new((size_t)samples * r.in_stride);
     r.out = guarded_new((size_t)samples * r.out_stride);
-    r.prepared = guarded_new(r.simd->winograd_weights_count(&s)), r.scratch = guarded_new(r.simd->winograd_scratch_count(&s, samples));
+    r.stats_stride = 2 * (size_t)channels_padded(s.out_channels, s.block) + GAP;
+    r.stats = guarded_new((size_t)samples * r.stats_stride);
+    size_t scratch = 0; /* fewer samples may need more */
+    for (int n = 1; n <= samples; n++) scratch = r.simd->winograd_scratch_count(&s, n) > scratch ? r.simd->winograd_scratch_count(&s, n) : scratch;
+    r.prepared = guarded_new(r.simd->winograd_weights_count(&s)), r.scratch = guarded_new(scratch);
     for (int n = 0; n < samples; n++) {
         r.x[n] = activation_random(s.parts, s.in_channels, s.in, s.block, (uint32_t)n);
         r.d_y[n] = activation_random(1, s.out_channels, s.in, s.block, (uint32_t)(10 + n));
@@ -84,7 +88,7 @@ static void rig_free(struct rig *r)
     r->law->conv_free(r->conv);
     for (int n = 0; n < r->samples; n++) pair_free(&r->x[n]), pair_free(&r->d_y[n]);
     pair_free(&r->w), pair_free(&r->bias);
-    struct guarded *all[] = {&r->in, &r->out, &r->d_in, &r->prepared, &r->scratch};
+    struct guarded *all[] = {&r->in, &r->out, &r->stats, &r->d_in, &r->prepared, &r->scratch};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]->all);
 }
 
@@ -98,6 +102,28 @@ static void rig_prepare(struct rig *r, bool backward)
 }
 
 /* ---- forward, backward data ----------------------------------------------------------------------------- */
+/* The statistics of r->out: those that a norm finds in it, and those of one sample are the same bits beside others and alone. */
+static void compare_stats(struct rig *r, bool bias)
+{
+    size_t padded = (r->stats_stride - GAP) / 2;
+    struct norm_shape norm = {.block = r->s.block, .channels = r->s.out_channels, .pixels = shape_pixels(r->s.in), .norm = MODEL_NORM_INSTANCE};
+    struct pair alone = pair_empty(2 * padded), found = pair_empty(2 * padded), ones = pair_empty(padded), y = pair_empty(r->out_count);
+    check_guard("statistics", r->stats, 2 * padded, r->stats_stride, r->samples);
+    for (int n = 0; n < r->samples; n++) {
+        const float *stats = r->stats.at + (size_t)n * r->stats_stride, *out = r->out.at + (size_t)n * r->out_stride;
+        r->simd->winograd_forward(&r->s, 1, 0, r->in.at + (size_t)n * r->in_stride, r->prepared.at, bias ? r->bias.f : NULL, 0, y.f, 0, alone.f, r->scratch.at);
+        CHECK(memcmp(alone.f, stats, 2 * padded * sizeof(float)) == 0);
+        r->simd->norm_forward(&norm, out, ones.f, ones.f, found.f, y.f);
+        for (size_t c = 0; c < padded; c++) {
+            double deviation = 1 / (double)found.f[padded + c];
+            CHECK_NEAR((double)stats[c], (double)found.f[c], 2e-6 * (deviation + fabs((double)found.f[c])));
+            CHECK_NEAR((double)stats[padded + c] * deviation, 1, 1e-5);
+        }
+    }
+    struct pair *all[] = {&alone, &found, &ones, &y};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) pair_free(all[i]);
+}
+
 static void compare_forward(struct rig *r, bool bias)
 {
     struct pair y = pair_empty(r->out_count);
@@ -105,15 +131,17 @@ static void compare_forward(struct rig *r, bool bias)
     for (int again = 0; again < 2; again++) {
         struct guarded before = r->out;
         if (again) r->out = guarded_new(before.count);
-        r->simd->winograd_forward(&r->s, r->samples, r->in_stride, r->in.at, r->prepared.at, bias ? r->bias.f : NULL, r->out_stride, r->out.at, r->scratch.at);
+        r->simd->winograd_forward(&r->s, r->samples, r->in_stride, r->in.at, r->prepared.at, bias ? r->bias.f : NULL, r->out_stride, r->out.at,
+                                  r->stats_stride, again ? r->stats.at : NULL, r->scratch.at);
         check_guard("forward", r->out, r->out_count, r->out_stride, r->samples);
         check_guard("forward scratch", r->scratch, 0, 0, 0);
         if (!again) continue;
         CHECK(memcmp(before.at, r->out.at, before.count * sizeof(float)) == 0);
         free(before.all);
     }
+    compare_stats(r, bias);
     for (int n = 0; n < r->samples; n++) {
-        r->law->conv_forward(r->conv, 0, &batch_of_one, NULL, r->x[n].d, r->w.d, bias ? r->bias.d : NULL, y.d);
+        r->law->conv_forward(r->conv, 0, &batch_of_one, NULL, r->x[n].d, r->w.d, bias ? r->bias.d : NULL, y.d, NULL);
         check_error("forward", &r->s, r->out.at + (size_t)n * r->out_stride, y.d, r->out_count, 3e-6);
     }
     pair_free(&y);
@@ -196,6 +224,29 @@ static void compare_both_ways(const struct backend *fast, const struct backend *
 void test_winograd_forward_and_backward_data_agree_with_the_law(void)
 {
     at_each_level(true, compare_both_ways);
+}
+
+/* A mean a thousand deviations from zero: plain sums of squares would keep no digit of the variance. */
+static void compare_far_stats(const struct backend *fast, const struct backend *law)
+{
+    struct rig r = rig_new(fast, law, (struct conv_shape){.in = rectangle(33, 47), .parts = 1, .in_channels = 16, .out_channels = 16}, 2);
+    for (size_t c = 0; c < r.bias.count; c++) r.bias.f[c] += 3000, r.bias.d[c] = (double)r.bias.f[c];
+    compare_forward(&r, true);
+    for (int n = 0; n < r.samples; n++) {
+        struct norm_shape norm = {.block = r.s.block, .channels = 16, .pixels = shape_pixels(r.s.in), .norm = MODEL_NORM_INSTANCE};
+        struct pair y = pair_empty(r.out_count), exact = pair_empty(2 * r.bias.count), ones = pair_empty(r.bias.count);
+        for (size_t i = 0; i < r.out_count; i++) y.d[i] = (double)r.out.at[(size_t)n * r.out_stride + i];
+        law->norm_forward(&norm, y.d, ones.d, ones.d, exact.d, y.d);
+        const float *stats = r.stats.at + (size_t)n * r.stats_stride;
+        for (size_t c = 0; c < 16; c++) CHECK_NEAR((double)stats[r.bias.count + c] / exact.d[r.bias.count + c], 1, 1e-5);
+        pair_free(&y), pair_free(&exact), pair_free(&ones);
+    }
+    rig_free(&r);
+}
+
+void test_winograd_statistics_keep_their_digits_far_from_zero(void)
+{
+    at_each_level(true, compare_far_stats);
 }
 
 static void compare_weights(const struct backend *fast, const struct backend *law)

@@ -87,7 +87,10 @@ struct backend {
     int (*conv_prepare_tasks)(const struct conv *c, bool backward);
     void (*conv_prepare)(const struct conv *c, bool backward, const void *w, int first, int count, void *prepared);
     const char *(*conv_choice)(const struct conv *c, int kind); /* what computes 0 forward, 1 backward data, 2 backward weights */
-    void (*conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out);
+    /* Can forward leave the statistics of its output, as an instance norm finds them? NULL: no layer can. */
+    bool (*conv_gives_stats)(const struct conv *c);
+    void (*conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out,
+                         void *stats /* or NULL: not asked for */);
     void (*conv_backward_data)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *d_out, const void *w, void *d_in);
     void (*conv_backward_weights)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *d_out, void *d_w,
                                   void *d_bias);

@@ -173,12 +173,19 @@ static void conv_prepare(const struct conv *c, bool backward, const void *w, int
     else weights_flip(c->shape.block, sizeof(float), (size_t)count * blocks, (const float *)w + at, (float *)prepared + at);
 }
 
-static void conv_forward(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out)
+static bool conv_gives_stats(const struct conv *c)
+{
+    return c->winograd[SHIM_FORWARD];
+}
+
+static void conv_forward(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out,
+                         void *stats)
 {
     if (c->winograd[SHIM_FORWARD]) {
-        c->simd->winograd_forward(&c->shape, b->samples, b->value, in, w, bias, b->value, out, scratch);
+        c->simd->winograd_forward(&c->shape, b->samples, b->value, in, w, bias, b->value, out, b->stats, stats, scratch);
         return;
     }
+    assert(!stats);
     for (size_t i = 0; i < (size_t)b->samples; i++) {
         const float *from = (const float *)in + i * b->value;
         float *to = (float *)out + i * b->value;
@@ -242,7 +249,7 @@ struct backend backend_dnnl(void)
         .name = "dnnl", .block = block, .element_bytes = sizeof(float), .thread_start = shim_thread_start, .image_count = image_count,
         .image_pack = image_pack, .conv_new = conv_new, .conv_free = conv_free, .conv_scratch_bytes = conv_scratch_bytes,
         .conv_prepared_count = conv_prepared_count, .conv_prepare_tasks = conv_prepare_tasks, .conv_prepare = conv_prepare,
-        .conv_choice = backend_dnnl_choice, .conv_forward = conv_forward, .conv_backward_data = conv_backward_data,
+        .conv_choice = backend_dnnl_choice, .conv_gives_stats = conv_gives_stats, .conv_forward = conv_forward, .conv_backward_data = conv_backward_data,
         .conv_backward_weights = conv_backward_weights, .up_flips = true, .up_forward = k->up_forward, .up_backward_data = k->up_backward_data,
         .up_backward_weights = k->up_backward_weights,
         .norm_forward = k->norm_forward, .norm_again = k->norm_again, .norm_backward = k->norm_backward, .pool_forward = k->pool_forward, .pool_backward = k->pool_backward,

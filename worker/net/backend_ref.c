@@ -1,4 +1,5 @@
 /* backend_ref: the law. Plain C for any block, in float and in double, with sums in double. */
+#include <assert.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -50,6 +50,7 @@ struct node {
     int weight, bias;          /* tensors; or NONE */
     int layer;                 /* of network_kernels; or NONE */
     size_t stats;              /* first element of this node's statistics in a sample's */
+    bool stats_given;          /* a norm: the convolution before it has left them there */
     struct gradient_ref d_out, d_more, d_in;
     struct conv *conv;         /* 3x3 layers: made by the backend */
     struct prepared {

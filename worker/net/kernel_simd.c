@@ -28,6 +28,20 @@ INLINE void drain(double *sums, vec a, vec b, vec c, vec d)
     for (int i = 0; i < VEC; i++) sums[i] += (double)part[i];
 }
 
+/* Mean and variance of n values out of the sums of their distances from `shift` and of those squared. */
+struct moments {
+    double mean, variance;
+};
+INLINE struct moments moments_of(double shift, double sum, double square, double n)
+{
+    double m = sum / n, v = square / n - m * m;
+    return (struct moments){shift + m, v > 0 ? v : v <= 0 ? 0 : v}; /* keeps a NaN */
+}
+INLINE float deviation_inverse(double variance)
+{
+    return (float)(1 / sqrt(variance + NORM_EPS));
+}
+
 /* Adds to sums. */
 static void plane_sums(const float *in, size_t pixels, int block, double *sums)
 {

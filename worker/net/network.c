@@ -54,6 +54,9 @@ static enum err make_layers(struct network *net, struct err_note *note)
         enum err e = net->backend.conv_new(&n->shape.conv, &use, k, &n->conv, note);
         if (e) return e;
         if (memcmp(&wanted, k, sizeof wanted)) net->kernels_changed = true;
+        bool gives = net->backend.conv_gives_stats && net->backend.conv_gives_stats(n->conv);
+        assert(n[1].op == &op_norm_act);
+        n[1].stats_given = gives && n[1].shape.norm.norm == MODEL_NORM_INSTANCE;
     }
     return OK;
 }

@@ -3,8 +3,9 @@
 
 static void forward(const struct run *r, const struct node *n)
 {
+    const struct node *norm = n + 1;
     r->backend->conv_forward(n->conv, r->lane, &r->batch, r->scratch, run_value(r, n->in, 0), run_read(r, n, false), run_weight(r, n->bias),
-                             run_value(r, n->out, 0));
+                             run_value(r, n->out, 0), norm->stats_given ? run_stats(r, norm, 0) : NULL);
 }
 
 static void backward(const struct run *r, const struct node *n)

@@ -1,8 +1,19 @@
 /* op_norm_act: normalisation and activation in one; backward in place, adding the gradient that came along the skip. */
 #include "worker/net/op.h"
 
+static void again(const struct run *r, const struct node *n)
+{
+    for (int i = 0; i < r->batch.samples; i++)
+        r->backend->norm_again(&n->shape.norm, run_value(r, n->in, i), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, i),
+                               run_value(r, n->out, i));
+}
+
 static void forward(const struct run *r, const struct node *n)
 {
+    if (n->stats_given) {
+        again(r, n);
+        return;
+    }
     for (int i = 0; i < r->batch.samples; i++)
         r->backend->norm_forward(&n->shape.norm, run_value(r, n->in, i), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, i),
                                  run_value(r, n->out, i));
@@ -12,13 +23,6 @@ static void backward(const struct run *r, const struct node *n)
 {
     r->backend->norm_backward(&n->shape.norm, &r->batch, run_value(r, n->in, 0), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, 0),
                               run_gradient(r, n->d_out, 0), run_gradient(r, n->d_more, 0), run_leaf(r, n->weight), run_leaf(r, n->bias));
-}
-
-static void again(const struct run *r, const struct node *n)
-{
-    for (int i = 0; i < r->batch.samples; i++)
-        r->backend->norm_again(&n->shape.norm, run_value(r, n->in, i), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, i),
-                               run_value(r, n->out, i));
 }
 
 const struct op op_norm_act = {"norm_act", forward, backward, again, NULL, PROFILE_NORM_FORWARD, PROFILE_NORM_BACKWARD};

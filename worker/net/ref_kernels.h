@@ -75,9 +75,10 @@ static void NAME(conv_forward_one)(const struct conv_shape *s, const void *in, c
 }
 
 static void NAME(conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias,
-                               void *out)
+                               void *out, void *stats)
 {
     (void)lane, (void)scratch;
+    assert(!stats);
     for (size_t i = 0; i < (size_t)b->samples; i++)
         NAME(conv_forward_one)(&c->shape, (const REAL *)in + i * b->value, w, bias, (REAL *)out + i * b->value);
 }

@@ -30,9 +30,8 @@ static void plane_moments(const float *z, size_t pixels, int block, double *mean
     float shifts[VEC];
     vec_store(shifts, shift);
     for (int i = 0; i < VEC; i++) {
-        double m = sum[i] / n, v = square[i] / n - m * m;
-        mean[i] = (double)shifts[i] + m;
-        variance[i] = v > 0 ? v : v <= 0 ? 0 : v; /* keeps a NaN */
+        struct moments m = moments_of((double)shifts[i], sum[i], square[i], n);
+        mean[i] = m.mean, variance[i] = m.variance;
     }
 }
 
@@ -81,7 +80,7 @@ static void norm_write_stats(const struct norm_shape *s, int first, int count, c
     float *r = stats + channels_padded(s->channels, s->block);
     for (int i = 0; i < count; i++) {
         stats[first + i] = (float)mean[i];
-        r[first + i] = (float)(1 / sqrt(variance[i] + NORM_EPS));
+        r[first + i] = deviation_inverse(variance[i]);
     }
 }
 

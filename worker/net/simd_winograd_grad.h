@@ -94,7 +94,8 @@ static size_t winograd_scratch_count(const struct conv_shape *s, int samples)
 {
     struct winograd_pass p = winograd_pass_of(s, false);
     int all = samples * p.tiles, tiles = winograd_block_tiles(p.ins, p.outs, all);
-    return winograd_grid_count(tiles, p.ins) + winograd_grid_count(tiles, p.outs) + 2 * winograd_sums_count(&p, tiles, all);
+    size_t forward = winograd_moments_count(p.outs, samples), weights = 2 * winograd_sums_count(&p, tiles, all);
+    return winograd_grid_count(tiles, p.ins) + winograd_grid_count(tiles, p.outs) + (forward > weights ? forward : weights);
 }
 
 static void winograd_backward_weights(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in, size_t out_stride,

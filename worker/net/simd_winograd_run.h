@@ -96,7 +96,8 @@ static void winograd_prepare(const struct conv_shape *s, bool backward, const fl
 /* Where a tile lies: sample, first pixel of output, how many of its 4x4 outputs are inside the image, and which of its 6x6
    inputs are: rows top to bottom - 1, columns left to right - 1, the first of them at pixel `in`. */
 struct winograd_place {
-    int sample, tall, wide, top, bottom, left, right;
+    int sample, tile; /* tile: of its sample */
+    int tall, wide, top, bottom, left, right;
     size_t in, out;
 };
 
@@ -105,7 +106,7 @@ static void winograd_places(const struct winograd_pass *p, int first, int count,
     for (int t = 0; t < count; t++) {
         int sample = (first + t) / p->tiles, tile = (first + t) % p->tiles;
         int row = tile / p->tile_columns * WINO_OUT, column = tile % p->tile_columns * WINO_OUT, below = p->rows - row, beside = p->columns - column;
-        struct winograd_place at = {.sample = sample, .top = row == 0, .left = column == 0, .out = (size_t)(row * p->columns + column)};
+        struct winograd_place at = {.sample = sample, .tile = tile, .top = row == 0, .left = column == 0, .out = (size_t)(row * p->columns + column)};
         at.tall = below < WINO_OUT ? below : WINO_OUT;
         at.wide = beside < WINO_OUT ? beside : WINO_OUT;
         at.bottom = below + 1 < WINO_IN ? below + 1 : WINO_IN;
@@ -143,20 +144,84 @@ static void winograd_read(const struct winograd_pass *p, int count, const struct
     }
 }
 
+/* What the norm that follows wants to know of the outputs: sums over the pixels of a sample, of each channel, about the first pixel,
+   in float over WINO_DRAIN tiles, then in double. A tile counts at its place in the sample, so that blocks do not show in the sums. */
+enum { WINO_DRAIN = 16 /* tiles; 256 pixels */ };
+struct winograd_moments {
+    double *sum, *square;           /* [samples][outs]; NULL: nobody asked */
+    float *shift, *part, *part_square;
+};
+
+/* Floats, in whole lines of the cache. */
+static size_t winograd_moments_count(size_t outs, int samples)
+{
+    return ((2 * sizeof(double) / sizeof(float) + 3) * outs * (size_t)samples + WINO_LINE - 1) / WINO_LINE * WINO_LINE;
+}
+
+static struct winograd_moments winograd_moments_at(float *scratch, size_t outs, int samples)
+{
+    size_t count = outs * (size_t)samples;
+    double *sums = (double *)(void *)scratch;
+    float *floats = (float *)(void *)(sums + 2 * count);
+    memset(scratch, 0, winograd_moments_count(outs, samples) * sizeof(float));
+    return (struct winograd_moments){sums, sums + count, floats, floats + count, floats + 2 * count};
+}
+
+/* The pixels of one vector of channels of a tile, as they have just been written. `at`: first of the channels among all samples'. */
+INLINE void winograd_count_tile(const struct winograd_moments *to, size_t at, int tile, bool last, int tall, int wide, const float *y, size_t row, size_t step)
+{
+    if (tile == 0) vec_store(to->shift + at, vec_load(y));
+    vec shift = vec_load(to->shift + at), s[WINO_OUT] UNSET, q[WINO_OUT] UNSET;
+    for (int r = 0; r < WINO_OUT; r++) s[r] = q[r] = vec_zero();
+    for (int r = 0; r < tall; r++)
+        for (int c = 0; c < wide; c++) {
+            vec a = vec_sub(vec_load(y + (size_t)r * row + (size_t)c * step), shift);
+            s[r] = vec_add(s[r], a);
+            q[r] = vec_fma(a, a, q[r]);
+        }
+    vec sum = vec_add(vec_load(to->part + at), vec_add(vec_add(s[0], s[1]), vec_add(s[2], s[3])));
+    vec square = vec_add(vec_load(to->part_square + at), vec_add(vec_add(q[0], q[1]), vec_add(q[2], q[3])));
+    if (last || tile % WINO_DRAIN == WINO_DRAIN - 1) {
+        drain(to->sum + at, sum, vec_zero(), vec_zero(), vec_zero());
+        drain(to->square + at, square, vec_zero(), vec_zero(), vec_zero());
+        sum = square = vec_zero();
+    }
+    vec_store(to->part + at, sum);
+    vec_store(to->part_square + at, square);
+}
+
+/* stats: mean and 1/sqrt(variance + eps) of each channel, `stride` floats from sample to sample. */
+static void winograd_stats(const struct winograd_pass *p, int samples, const struct winograd_moments *from, size_t stride, float *stats)
+{
+    for (int i = 0; i < samples; i++, stats += stride)
+        for (size_t c = 0; c < p->outs; c++) {
+            size_t at = (size_t)i * p->outs + c;
+            struct moments m = moments_of((double)from->shift[at], from->sum[at], from->square[at], (double)p->pixels);
+            stats[c] = (float)m.mean;
+            stats[p->outs + c] = deviation_inverse(m.variance);
+        }
+}
+
 static void winograd_write(const struct winograd_pass *p, int count, const struct winograd_place *places, const float *m, struct winograd_grid g,
-                           const float *bias, size_t stride, float *out)
+                           const float *bias, size_t stride, float *out, const struct winograd_moments *moments)
 {
     size_t step = (size_t)p->block, row = (size_t)p->columns * step, planes[WINO_LINE / VEC] = {0};
     for (size_t line = 0; line < p->outs; line += WINO_LINE) {
         int vectors = winograd_line(p, line, p->outs, planes);
         for (int t = 0; t < count; t++) {
             struct winograd_place at = places[t];
-            float *y = out + (size_t)at.sample * stride + at.out * step;
+            float *to = out + (size_t)at.sample * stride + at.out * step;
             const float *from = m + (size_t)t * g.row + line;
+            bool whole = at.tall == WINO_OUT && at.wide == WINO_OUT, last = at.tile == p->tiles - 1;
             for (int i = 0; i < vectors; i++, from += VEC) {
                 vec add = bias ? vec_load(bias + line + (size_t)i * VEC) : vec_zero();
-                if (at.tall == WINO_OUT && at.wide == WINO_OUT) winograd_output(from, g.apart, add, y + planes[i], row, step);
-                else winograd_output_edge(from, g.apart, add, at.tall, at.wide, y + planes[i], row, step);
+                float *y = to + planes[i];
+                size_t channel = (size_t)at.sample * p->outs + line + (size_t)i * VEC;
+                if (whole) winograd_output(from, g.apart, add, y, row, step);
+                else winograd_output_edge(from, g.apart, add, at.tall, at.wide, y, row, step);
+                if (!moments->sum) continue;
+                if (whole) winograd_count_tile(moments, channel, at.tile, last, WINO_OUT, WINO_OUT, y, row, step);
+                else winograd_count_tile(moments, channel, at.tile, last, at.tall, at.wide, y, row, step);
             }
         }
     }
@@ -178,7 +243,7 @@ INLINE void winograd_fetch(const struct winograd_pass *p, size_t k, int count, c
 
 /* ---- forward, backward data ----------------------------------------------------------------------------- */
 static void winograd_run(const struct winograd_pass *p, int samples, size_t in_stride, const float *in, const float *prepared, const float *bias,
-                         size_t out_stride, float *out, float *scratch)
+                         size_t out_stride, float *out, const struct winograd_moments *moments, float *scratch)
 {
     int all = samples * p->tiles, block = winograd_block_tiles(p->ins, p->outs, all), count = block < all ? block : all;
     struct winograd_place places[2][WINO_TILES_MAX] UNSET; /* of this block and of the next */
@@ -194,20 +259,23 @@ static void winograd_run(const struct winograd_pass *p, int samples, size_t in_s
             winograd_fetch(p, k, next, places[!now], p->ins, in_stride, in);
             winograd_multiply(count, p->ins, p->outs, v + k * from.apart, from.row, prepared + k * p->ins * p->outs, m + k * to.apart, to.row);
         }
-        winograd_write(p, count, places[now], m, to, bias, out_stride, out);
+        winograd_write(p, count, places[now], m, to, bias, out_stride, out, moments);
     }
 }
 
 static void winograd_forward(const struct conv_shape *s, int samples, size_t in_stride, const float *in, const float *prepared, const float *bias,
-                             size_t out_stride, float *out, float *scratch)
+                             size_t out_stride, float *out, size_t stats_stride, float *stats, float *scratch)
 {
     struct winograd_pass p = winograd_pass_of(s, false);
-    winograd_run(&p, samples, in_stride, in, prepared, bias, out_stride, out, scratch);
+    struct winograd_moments moments = {0};
+    if (stats) moments = winograd_moments_at(scratch, p.outs, samples);
+    winograd_run(&p, samples, in_stride, in, prepared, bias, out_stride, out, &moments, scratch + winograd_moments_count(p.outs, samples));
+    if (stats) winograd_stats(&p, samples, &moments, stats_stride, stats);
 }
 
 static void winograd_backward_data(const struct conv_shape *s, int samples, size_t out_stride, const float *d_out, const float *prepared,
                                    size_t in_stride, float *d_in, float *scratch)
 {
     struct winograd_pass p = winograd_pass_of(s, true);
-    winograd_run(&p, samples, out_stride, d_out, prepared, NULL, in_stride, d_in, scratch);
+    winograd_run(&p, samples, out_stride, d_out, prepared, NULL, in_stride, d_in, &(struct winograd_moments){0}, scratch);
 }
