@@ -107,7 +107,7 @@ $(BIN)/tandemd: $(call obj,server/tandemd.c) $(SERVER) $(BUILD)/gen/embedded.o $
 $(BIN)/tandem-worker: $(call obj,worker/tandem_worker.c) $(AGENT) $(libs)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $^ $(L_CURL) $(L_BASE)
-$(BIN)/tandem-train: $(call obj,worker/run/tandem_train.c) $(RUN) $(CORELIB) $(filter-out %/api_call.o,$(SCHEMA))
+$(BIN)/tandem-train: $(call obj,worker/run/tandem_train.c) $(RUN) $(CORELIB) $(filter-out %/api_call.o %/api_try.o,$(SCHEMA))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $^ $(L_CORE) $(L_BASE)
 $(BIN)/tandem: $(call obj,clients/cli/tandem.c) $(CLI) $(libs)
@@ -158,7 +158,7 @@ FUZZED := $(wildcard schema/base/*.[ch] schema/job/*.[ch] schema/api/api_table.[
 build/fuzz/%: tests/fuzz/%.c $(FUZZED)
 	@mkdir -p $(@D)
 	$(Q)clang -std=c17 -D_GNU_SOURCE -DTANDEM_VERSION='"$(VERSION)"' -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $@ $(filter-out schema/api/api_call.c,$(filter %.c,$^)) -lpng -ljpeg -lz $(L_BASE)
+	    -o $@ $(filter %.c,$^) -lpng -ljpeg -lz $(L_BASE)
 demo: all
 	@TANDEM_BIN=$(CURDIR)/$(BIN) clients/curl/demo.sh
 bench: programs $(BENCH)

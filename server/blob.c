@@ -1,4 +1,4 @@
-/* blob: the file thread: takes full buffers from uploads, hashes and writes them, puts finished files in their place. */
+/* blob: the file thread: takes full buffers from uploads, hashes and writes them, puts finished files in their place, removes what no row names. */
 #include "server/blob.h"
 
 #include <assert.h>
@@ -10,15 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
-#include "schema/base/clock.h"
 #include "schema/base/log.h"
 #include "schema/base/uuid.h"
+#include "server/blob_inside.h"
 #include "server/must.h"
 
 /* Two buffers an upload: the library's thread fills one while the file thread writes the other. */
-enum { BUFFER_BYTES = 256 << 10, PATH_BYTES = 1024 };
+enum { BUFFER_BYTES = 256 << 10 };
 
 struct blob_upload {
     struct blob_store *store;
@@ -33,7 +32,7 @@ struct blob_upload {
     /* the file thread's own */
     char *back;
     int fd;
-    char path[PATH_BYTES];
+    char path[BLOB_PATH_BYTES];
     struct sha256 hash;
     uint64_t bytes;
     enum err error;
@@ -46,7 +45,7 @@ struct digest {
     struct digest *next;
 };
 struct blob_store {
-    char folder[PATH_BYTES - 128];
+    char folder[BLOB_PATH_BYTES - 128];
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t work, rest; /* something to do; an upload's work has ended */
@@ -56,9 +55,14 @@ struct blob_store {
     struct digest *unsettled; /* in their place, but without a row so far: nobody may take them for orphans */
 };
 
-static void path_of(const struct blob_store *b, const char *sha256, char path[PATH_BYTES])
+void blob_path(const struct blob_store *b, const char *sha256, char path[BLOB_PATH_BYTES])
 {
-    err_print(path, PATH_BYTES, "%s/blobs/sha256/%.2s/%s", b->folder, sha256, sha256);
+    err_print(path, BLOB_PATH_BYTES, "%s/blobs/sha256/%.2s/%s", b->folder, sha256, sha256);
+}
+
+const char *blob_folder(const struct blob_store *b)
+{
+    return b->folder;
 }
 
 static enum err errno_error(void)
@@ -97,8 +101,8 @@ static void write_back(struct blob_upload *u, size_t length)
 /* Synced, renamed, and the names synced, too: only then is it there. */
 static enum err put_in_place(struct blob_upload *u, const char *sha256)
 {
-    char path[PATH_BYTES], folder[PATH_BYTES], above[PATH_BYTES];
-    path_of(u->store, sha256, path);
+    char path[BLOB_PATH_BYTES], folder[BLOB_PATH_BYTES], above[BLOB_PATH_BYTES];
+    blob_path(u->store, sha256, path);
     err_print(above, sizeof above, "%s/blobs/sha256", u->store->folder);
     err_print(folder, sizeof folder, "%s/%.2s", above, sha256);
     if (fsync(u->fd)) return errno_error();
@@ -193,11 +197,11 @@ static void work_on(struct blob_store *b, struct blob_upload *u)
 /* With the mutex held; gives it back for the work. One that has arrived again meanwhile stays: uploads end on this thread, too. */
 static void remove_one(struct blob_store *b)
 {
-    char path[PATH_BYTES];
+    char path[BLOB_PATH_BYTES];
     struct digest *d = b->removals;
     bool wanted = has_digest(b->unsettled, d->sha256);
     b->removals = d->next;
-    path_of(b, d->sha256, path);
+    blob_path(b, d->sha256, path);
     free(d);
     if (wanted) return;
     pthread_mutex_unlock(&b->mutex);
@@ -236,7 +240,7 @@ enum err blob_store_open(const char *folder, struct blob_store **out, struct err
 {
     static const char *const folders[] = {"", "/blobs", "/blobs/tmp", "/blobs/sha256"};
     struct blob_store *b = must_calloc(1, sizeof *b);
-    char path[PATH_BYTES];
+    char path[BLOB_PATH_BYTES];
     *out = NULL;
     err_print(b->folder, sizeof b->folder, "%s", folder);
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
@@ -350,34 +354,7 @@ void blob_abort(struct blob_upload *u)
     if (!from_callback) free_upload(u);
 }
 
-/* ---- download and the rest -------------------------------------------------------------------------------------- */
-enum err blob_open(struct blob_store *b, const char *sha256, int *fd, int64_t *bytes)
-{
-    char path[PATH_BYTES];
-    struct stat s;
-    *fd = -1;
-    if (!sha256_is_hex(sha256)) return ERR_NOT_FOUND;
-    path_of(b, sha256, path);
-    int f = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (f < 0) return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
-    if (fstat(f, &s)) {
-        close(f);
-        return ERR_IO;
-    }
-    *fd = f;
-    *bytes = s.st_size;
-    return OK;
-}
-
-enum err blob_verify(struct blob_store *b, const char *sha256)
-{
-    char path[PATH_BYTES], found[SHA256_HEX];
-    if (!sha256_is_hex(sha256)) return ERR_NOT_FOUND;
-    path_of(b, sha256, path);
-    enum err e = sha256_hex_of_file(path, found, NULL);
-    return e ? e : strcmp(found, sha256) ? ERR_DIGEST : OK;
-}
-
+/* ---- removals ------------------------------------------------------------------------------------------------- */
 void blob_remove_later(struct blob_store *b, const char *sha256)
 {
     pthread_mutex_lock(&b->mutex);
@@ -392,28 +369,4 @@ void blob_settled(struct blob_store *b, const char *sha256, bool has_row)
     drop_digest(&b->unsettled, sha256);
     if (has_row) drop_digest(&b->removals, sha256);
     pthread_mutex_unlock(&b->mutex);
-}
-
-static void each_in(const char *folder, void (*each)(void *context, const char *sha256), void *context)
-{
-    DIR *d = opendir(folder);
-    struct dirent *entry;
-    while (d && (entry = readdir(d)))
-        if (sha256_is_hex(entry->d_name)) each(context, entry->d_name);
-    if (d) closedir(d);
-}
-
-void blob_each(struct blob_store *b, void (*each)(void *context, const char *sha256), void *context)
-{
-    char folder[PATH_BYTES];
-    for (int i = 0; i < 256; i++) {
-        err_print(folder, sizeof folder, "%s/blobs/sha256/%02x", b->folder, i);
-        each_in(folder, each, context);
-    }
-}
-
-int64_t blob_free_bytes(struct blob_store *b)
-{
-    struct statvfs v;
-    return statvfs(b->folder, &v) ? -1 : (int64_t)v.f_bavail * (int64_t)v.f_frsize;
 }
