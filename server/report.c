@@ -38,6 +38,11 @@ void report_say(json_t *list, const char *format, ...)
     free(text);
 }
 
+const char *report_plural(double count)
+{
+    return count > 1 || count < 1 ? "s" : "";
+}
+
 static const json_t *of_name(const json_t *list, const char *name)
 {
     for (size_t i = 0; i < json_array_size(list); i++)

@@ -80,20 +80,25 @@ static void say_together(const struct view *w)
     buf_init(&all, 2048);
     buf_init(&better, 2048);
     size_t compared = list_side(w, mixed_reference ? SIDE_ONE : SIDE_BOTH, 2, &all), singles_ahead = list_side(w, mixed_reference ? SIDE_ONE : SIDE_BOTH, mixed_reference ? 1 : -1, &better);
+    const char *their = both.succeeded > 1 ? "their" : "its";
     bool few = w->pairs < STATS_PAIRS_MIN, pays = singles_ahead < compared || has_ahead(w, SIDE_BOTH);
     if (both.variants < 1)
         report_say(w->lines, "Not shown: no variant of this sweep trains both losses.");
     else if (both.succeeded < 1)
-        report_say(w->lines, both.unfinished > 0 ? "Not shown yet: no trial that trains both losses has ended." : "No: none of the %.0f trials that train both losses came to its end.", both.trials);
+        report_say(w->lines, both.unfinished > 0 ? "Not shown yet: no trial that trains both losses has ended."
+                             : both.trials > 1     ? "No: none of the %.0f trials that train both losses came to its end."
+                                                   : "No: the one trial that trains both losses did not come to its end.", both.trials);
     else if (one.variants < 1 || !compared)
-        report_say(w->lines, "They train together: %.0f of %.0f trials with both losses came to their end, %.0f diverged. What mixing is worth is not shown: there is nothing that trains one loss alone to compare with.",
-                   both.succeeded, both.trials, both.diverged);
+        report_say(w->lines, "They train together: %.0f of %.0f trial%s with both losses came to %s end, %.0f diverged. "
+                             "What mixing is worth is not shown: there is nothing that trains one loss alone to compare with.",
+                   both.succeeded, both.trials, report_plural(both.trials), their, both.diverged);
     else if (!pays)
-        report_say(w->lines, "They can, but %sit does not pay here. Of %.0f trials with both losses %.0f came to their end; on %s, against %s: %s.",
-                   few ? "as far as so few seeds show " : "", both.trials, both.succeeded, w->monitor, w->reference, better.data);
+        report_say(w->lines, "They can, but %sit does not pay here. Of %.0f trial%s with both losses %.0f came to %s end; on %s, against %s: %s.",
+                   few ? "as far as so few seeds show " : "", both.trials, report_plural(both.trials), both.succeeded, their, w->monitor, w->reference,
+                   better.data);
     else
-        report_say(w->lines, "%s: of %.0f trials with both losses %.0f came to their end and %.0f diverged; %s. On %s, against %s: %s.",
-                   few ? "As far as so few seeds show, yes" : "Yes", both.trials, both.succeeded, both.diverged,
+        report_say(w->lines, "%s: of %.0f trial%s with both losses %.0f came to %s end and %.0f diverged; %s. On %s, against %s: %s.",
+                   few ? "As far as so few seeds show, yes" : "Yes", both.trials, report_plural(both.trials), both.succeeded, their, both.diverged,
                    singles_ahead ? "but not every way of doing it pays" : mixed_reference ? "neither loss alone is shown to do better" : "one loss alone is not shown to do better",
                    w->monitor, w->reference, all.data);
     buf_free(&all);
@@ -189,9 +194,10 @@ static void say_conflict(const struct view *w)
     for (; conflict && l < 3 && !level; l++) level = json_object_get(json_object_get(conflict, "levels"), levels[l].key);
     double told = report_number(level, "conflict_rate") + report_number(level, "cos_median") + report_number(level, "ratio_first") + report_number(level, "ratio_last");
     if (!isnan(told)) /* one of them has no value where a gradient was 0 throughout: the table shows the rest */
-        report_say(w->lines, "Gradients of %s, %s: in conflict in %.1f %% of the diagnosed steps, median cosine %.2f; the gradient of Dice is %.2g times that of cross-entropy at first and %.2g times at the end (medians over %.0f trials).",
+        report_say(w->lines, "Gradients of %s, %s: in conflict in %.1f %% of the diagnosed steps, median cosine %.2f; "
+                             "the gradient of Dice is %.2g times that of cross-entropy at first and %.2g times at the end (medians over %.0f trial%s).",
                    name, levels[l - 1].where, 100 * report_number(level, "conflict_rate"), report_number(level, "cos_median"), report_number(level, "ratio_first"),
-                   report_number(level, "ratio_last"), report_number(conflict, "trials"));
+                   report_number(level, "ratio_last"), report_number(conflict, "trials"), report_plural(report_number(conflict, "trials")));
     json_array_foreach(json_object_get(conflict, "alarms"), i, alarm) report_say(w->lines, "Alarm of a trial of %s: %s", name, json_string_value(alarm));
 }
 
@@ -209,6 +215,7 @@ void report_headline(json_t *report)
         say_conflict(&w);
     }
     if (w.pairs > 0 && w.pairs < STATS_PAIRS_MIN)
-        report_say(w.lines, "%.0f seed%s cannot tell a real difference from noise: five or more can. Extend the sweep with the same body and more seeds.", w.pairs, w.pairs > 1 ? "s" : "");
+        report_say(w.lines, "%.0f seed%s cannot tell a real difference from noise: five or more can. "
+                            "Extend the sweep with the same body and more seeds.", w.pairs, report_plural(w.pairs));
     json_object_set_new(report, "headline", w.lines);
 }

@@ -201,12 +201,14 @@ static enum err add_head(const json_t *report, struct buf *to)
 {
     const char *name = *report_text(report, "name") ? report_text(report, "name") : "Sweep";
     const json_t *outcomes = json_object_get(report, "outcomes");
+    double variants = (double)json_array_size(json_object_get(report, "variants")), trials = report_number(outcomes, "trials"),
+           seeds = (double)json_array_size(json_object_get(json_object_get(report, "repeat"), "seeds"));
     enum err e = buf_text(to, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">");
     if (!e) e = add_element(to, "title", name);
     if (!e) e = buf_text(to, style);
     if (!e) e = add_element(to, "h1", name);
-    if (!e) e = buf_printf(to, "<p class=\"sub\">%zu variants, %zu seeds, %.0f trials, %.0f of them scored; compared with ", json_array_size(json_object_get(report, "variants")),
-                           json_array_size(json_object_get(json_object_get(report, "repeat"), "seeds")), report_number(outcomes, "trials"), report_number(outcomes, "succeeded"));
+    if (!e) e = buf_printf(to, "<p class=\"sub\">%.0f variant%s, %.0f seed%s, %.0f trial%s, %.0f scored; compared with ", variants,
+                           report_plural(variants), seeds, report_plural(seeds), trials, report_plural(trials), report_number(outcomes, "succeeded"));
     if (!e) e = plot_escape(to, report_text(report, "reference"));
     if (!e) e = buf_text(to, "</p>\n<section class=\"answer\"><h2>Can Dice and cross-entropy be trained together here, and how?</h2>\n");
     if (!e) e = add_sentences(to, json_object_get(report, "headline"));
@@ -216,7 +218,7 @@ static enum err add_head(const json_t *report, struct buf *to)
 static enum err add_repeat(const json_t *report, struct buf *to)
 {
     const json_t *repeat = json_object_get(report, "repeat"), *seeds = json_object_get(repeat, "seeds");
-    enum err e = buf_text(to, "<h2>To repeat it</h2>\n<p>Seeds");
+    enum err e = buf_printf(to, "<h2>To repeat it</h2>\n<p>Seed%s", report_plural((double)json_array_size(seeds)));
     for (size_t i = 0; i < json_array_size(seeds) && !e; i++) e = buf_printf(to, "%s %lld", i ? "," : "", (long long)json_integer_value(json_array_get(seeds, i)));
     if (!e) e = buf_text(to, "; sweep <code>");
     if (!e) e = plot_escape(to, report_text(json_object_get(report, "run"), "sweep"));

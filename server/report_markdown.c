@@ -123,7 +123,7 @@ static enum err add_cost(const json_t *report, struct buf *to)
 static enum err add_repeat(const json_t *report, struct buf *to)
 {
     const json_t *repeat = json_object_get(report, "repeat"), *seeds = json_object_get(repeat, "seeds");
-    enum err e = buf_text(to, "\n## To repeat it\n\nSeeds");
+    enum err e = buf_printf(to, "\n## To repeat it\n\nSeed%s", report_plural((double)json_array_size(seeds)));
     for (size_t i = 0; i < json_array_size(seeds) && !e; i++) e = buf_printf(to, "%s %lld", i ? "," : "", (long long)json_integer_value(json_array_get(seeds, i)));
     return e ? e : buf_printf(to, "; sweep %s; spec hash %s.\n", report_text(json_object_get(report, "run"), "sweep"), report_text(repeat, "spec_hash"));
 }

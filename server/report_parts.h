@@ -12,6 +12,7 @@ json_t *report_real(double x);                                  /* null for what
 const json_t *report_variant(const json_t *report, const char *name);                              /* NULL: there is none */
 const json_t *report_comparison(const json_t *report, const char *variant, const char *score);     /* NULL: there is none */
 void PRINTF_LIKE(2, 3) report_say(json_t *list, const char *format, ...);                          /* appends a sentence */
+const char *report_plural(double count);                         /* what a counted noun ends in: "1 trial", "2 trials" */
 
 /* ---- trials (report.c) ---- */
 bool report_is_of(const json_t *trial, const char *variant);

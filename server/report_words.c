@@ -68,14 +68,22 @@ static void add_answer(json_t *report)
 static void note_outcomes(json_t *notes, const json_t *report)
 {
     const json_t *o = json_object_get(report, "outcomes");
-    double failed = report_number(o, "failed"), diverged = report_number(o, "diverged"), cancelled = report_number(o, "cancelled"),
-           pruned = report_number(o, "pruned"), unfinished = report_number(o, "unfinished");
-    if (unfinished > 0) report_say(notes, "%.0f of %.0f trials have not ended: this is a report on the way.", unfinished, report_number(o, "trials"));
-    if (failed > 0)
-        report_say(notes, "%.0f of %.0f trials failed, %.0f of them diverged: they have no score and stand in the counts of their variant. A mean over the rest flatters it.", failed,
-            report_number(o, "trials"), diverged);
-    if (cancelled > 0) report_say(notes, "%.0f trials were cancelled and have no score.", cancelled);
-    if (pruned > 0) report_say(notes, "%.0f trials were pruned: they fell behind at a rung and enter no mean. Which ones depends on the scores alone.", pruned);
+    double trials = report_number(o, "trials"), failed = report_number(o, "failed"), diverged = report_number(o, "diverged"),
+           cancelled = report_number(o, "cancelled"), pruned = report_number(o, "pruned"), unfinished = report_number(o, "unfinished");
+    if (unfinished > 0)
+        report_say(notes, "%.0f of %.0f trial%s %s not ended: this is a report on the way.", unfinished, trials, report_plural(trials),
+                   unfinished > 1 ? "have" : "has");
+    if (failed > 1)
+        report_say(notes, "%.0f of %.0f trials failed, %.0f of them diverged: they have no score and stand in the counts of their variant. "
+                          "A mean over the rest flatters it.", failed, trials, diverged);
+    else if (failed > 0)
+        report_say(notes, "1 of %.0f trial%s failed%s: it has no score and stands in the counts of its variant. "
+                          "A mean over the rest flatters the variant.", trials, report_plural(trials), diverged > 0 ? ", as it diverged" : "");
+    if (cancelled > 0)
+        report_say(notes, cancelled > 1 ? "%.0f trials were cancelled and have no score." : "%.0f trial was cancelled and has no score.", cancelled);
+    if (pruned > 0)
+        report_say(notes, pruned > 1 ? "%.0f trials were pruned: they fell behind at a rung and enter no mean. Which ones depends on the scores alone."
+                                     : "%.0f trial was pruned: it fell behind at a rung and enters no mean. Which one depends on the scores alone.", pruned);
 }
 
 /* `before` the names, `after` them. */

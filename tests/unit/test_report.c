@@ -87,8 +87,8 @@ void test_report_counts_what_diverged_and_what_was_pruned(void)
     CHECK_NEAR(report_number(json_object_get(json_object_get(wild, "scores"), "val/dice"), "mean"), 0.9, 0);
     CHECK_TEXT(report_text(comparison(report, "wild", "val/dice"), "word"), "not settled");
     char *notes = dump(report, "notes");
-    CHECK_HAS(notes, "1 of 27 trials failed, 1 of them diverged: they have no score and stand in the counts of their variant");
-    CHECK_HAS(notes, "1 trials were pruned");
+    CHECK_HAS(notes, "1 of 27 trials failed, as it diverged: it has no score and stands in the counts of its variant");
+    CHECK_HAS(notes, "1 trial was pruned: it fell behind");
     free(notes);
     json_decref(report);
     json_decref(results);

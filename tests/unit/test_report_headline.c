@@ -51,7 +51,10 @@ void test_headline_says_yes_no_or_not_shown_as_the_numbers_do(void)
     fixture_add(mixed, "linear", 1, 0.7, -1, 0);
     check_says(mixed, "They train together: 2 of 2 trials with both losses came to their end, 0 diverged. What mixing is worth is not shown: there is nothing that trains one loss alone to compare with.", "");
     fixture_add(wild, "constant 0.5", 1, (double)NAN, -1, 0);
-    check_says(wild, "No: none of the 1 trials that train both losses came to its end.", "");
+    check_says(wild, "No: the one trial that trains both losses did not come to its end.", "");
+    json_t *twice = fixture_empty();
+    for (int s = 1; s <= 2; s++) fixture_add(twice, "constant 0.5", s, (double)NAN, -1, 0);
+    check_says(twice, "No: none of the 2 trials that train both losses came to its end.", "");
 }
 
 void test_headline_does_not_call_mixing_useless_where_another_way_of_it_is_ahead(void)
@@ -109,6 +112,61 @@ void test_headline_leaves_out_gradients_that_have_no_cosine(void)
     char *text = headline_of(results);
     CHECK(!strstr(text, "nan") && !strstr(text, "Gradients of"));
     free(text);
+}
+
+/* ---- one of a kind ------------------------------------------------------------------------------------------------- */
+/* Both pages of the report, one after the other. */
+static char *pages_of(json_t *results)
+{
+    json_t *report = report_make(results, NULL);
+    struct buf pages;
+    buf_init(&pages, 1 << 20);
+    CHECK_INT(report_markdown(report, &pages), OK);
+    CHECK_INT(report_html(report, &pages), OK);
+    json_decref(report);
+    json_decref(results);
+    return buf_take(&pages);
+}
+
+static void check_singular(const char *pages)
+{
+    static const char *const nouns[] = {"trials", "seeds", "variants", "pairs"};
+    for (size_t k = 0; k < sizeof nouns / sizeof nouns[0]; k++) {
+        char wrong[32];
+        for (const char *before = " >("; *before; before++) {
+            snprintf(wrong, sizeof wrong, "%c1 %s", *before, nouns[k]);
+            if (strstr(pages, wrong)) check_fail(__FILE__, __LINE__, "the pages say \"%s\"", wrong);
+        }
+    }
+}
+
+void test_report_counts_one_in_the_singular(void)
+{
+    json_t *alone = fixture_empty(), *each = fixture_empty(), *trials = json_object_get(each, "trials");
+    fixture_add(alone, "constant 0.5", 1, 0.7, -1, 0);
+    tell(alone, 0, 0, 0.25, "constant_alpha", NULL);
+    char *pages = pages_of(alone);
+    CHECK_HAS(pages, "1 variant, 1 seed, 1 trial, 1 scored; compared with ");
+    CHECK_HAS(pages, "They train together: 1 of 1 trial with both losses came to its end, 0 diverged.");
+    CHECK_HAS(pages, "(medians over 1 trial).");
+    CHECK_HAS(pages, "\nSeed 1; sweep sweep-id");
+    CHECK_HAS(pages, "<p>Seed 1; sweep <code>");
+    check_singular(pages);
+    free(pages);
+    static const char *const labels[] = {"constant 0.5", "dice only", "wild", "pruned", "cancelled", "pending"};
+    for (int k = 0; k < 6; k++) fixture_add(each, labels[k], 1, k == 2 ? (double)NAN : 0.7 - 0.1 * k, -1, k == 3);
+    json_object_set_new(json_array_get(trials, 4), "state", json_string("cancelled"));
+    json_object_set_new(json_array_get(trials, 5), "state", json_string("pending"));
+    pages = pages_of(each);
+    CHECK_HAS(pages, "of 5 trials with both losses 1 came to its end and 1 diverged");
+    CHECK_HAS(pages, "- 1 of 6 trials has not ended: this is a report on the way.");
+    CHECK_HAS(pages, "- 1 of 6 trials failed, as it diverged: it has no score and stands in the counts of its variant."
+                     " A mean over the rest flatters the variant.");
+    CHECK_HAS(pages, "- 1 trial was cancelled and has no score.");
+    CHECK_HAS(pages, "- 1 trial was pruned: it fell behind at a rung and enters no mean. Which one depends on the scores alone.");
+    CHECK_HAS(pages, "- 1 seed cannot tell a real difference from noise");
+    check_singular(pages);
+    free(pages);
 }
 
 /* ---- curves --------------------------------------------------------------------------------------------------------- */
