@@ -140,22 +140,33 @@ static enum err add_cost(const json_t *report, struct buf *to)
 }
 
 /* ---- charts ---------------------------------------------------------------------------------------------------------- */
+/* What its heading promises is a chart: where none was written since `from`, a sentence says why. */
+static enum err or_say_why(struct buf *to, size_t from, const char *why)
+{
+    return to->length > from ? OK : add_element(to, "p", why);
+}
+
 static enum err add_planes(const json_t *report, struct buf *to)
 {
     const char *monitor = report_text(report, "monitor");
     enum err e = add_element(to, "h2", "Over the epochs: mean of the seeds; of few variants their range, too");
+    size_t from = to->length;
     if (!e) e = report_chart_curves(report, to);
+    if (!e) e = or_say_why(to, from, "No chart: a curve needs two epochs of a trial that ran to its end.");
     if (!e) e = add_element(to, "h2", "Overlap against calibration: a large dot a variant, a small one a seed");
+    from = to->length;
     if (!e) e = report_chart_scatter(report, "val/ece", monitor, to);
-    return e;
+    return e ? e : or_say_why(to, from, "No chart: no variant has both scores of a trial that ran to its end.");
 }
 
 static enum err add_score(const json_t *report, const json_t *score, struct buf *to)
 {
     enum err e = buf_printf(to, "<h3>%s <small>%s, %s is better</small></h3>\n<div class=\"pair\">", report_text(score, "name"), report_text(score, "what"),
                             report_number(score, "better") > 0 ? "more" : "less");
+    size_t from = to->length;
     if (!e) e = report_chart_dots(report, report_text(score, "name"), to);
     if (!e) e = report_chart_forest(report, report_text(score, "name"), to);
+    if (!e) e = or_say_why(to, from, "No chart: no trial that ran to its end has this score.");
     return e ? e : buf_text(to, "</div>\n");
 }
 
@@ -169,15 +180,18 @@ static bool of_one_class(const json_t *score)
 static enum err add_rows(const json_t *report, struct buf *to)
 {
     const json_t *scores = json_object_get(report, "scores");
+    bool any = false;
+    for (size_t s = 0; s < json_array_size(scores); s++) any = any || of_one_class(json_array_get(scores, s));
+    if (!json_array_size(scores)) return OK; /* the answer says so */
     enum err e = buf_text(to, "<h2>Score by score</h2>\n<p>Left: a dot a seed, the bar at their mean, a line for their deviation. Right: the difference from ");
     if (!e) e = plot_escape(to, report_text(report, "reference"));
     if (!e) e = buf_text(to, ", with its 95 % interval from five seeds on; <b class=\"better\">better</b> and <b class=\"worse\">worse</b> where it is real or large, grey where it is not.</p>\n");
     for (size_t s = 0; s < json_array_size(scores) && !e; s++)
         if (!of_one_class(json_array_get(scores, s))) e = add_score(report, json_array_get(scores, s), to);
-    if (!e) e = buf_text(to, "<details><summary>Dice of single classes</summary>\n");
+    if (!e && any) e = buf_text(to, "<details><summary>Dice of single classes</summary>\n");
     for (size_t s = 0; s < json_array_size(scores) && !e; s++)
         if (of_one_class(json_array_get(scores, s))) e = add_score(report, json_array_get(scores, s), to);
-    return e ? e : buf_text(to, "</details>\n");
+    return e || !any ? e : buf_text(to, "</details>\n");
 }
 
 /* ---- the page ---------------------------------------------------------------------------------------------------------- */

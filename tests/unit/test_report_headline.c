@@ -194,3 +194,26 @@ void test_report_curves_are_means_over_the_seeds_that_ran_to_their_end(void)
     json_t *owned[] = {results, report, want};
     for (int k = 0; k < 3; k++) json_decref(owned[k]);
 }
+
+void test_report_says_why_a_chart_is_not_there(void)
+{
+    static const char curves[] = "their range, too</h2>\n", planes[] = "a small one a seed</h2>\n",
+                      why[] = "<p>No chart: a curve needs two epochs of a trial that ran to its end.</p>\n";
+    json_t *results = fixture_empty(), *trials = json_object_get(results, "trials"), *none = fixture_empty();
+    fixture_add(none, "constant 0.5", 1, (double)NAN, -1, 0);
+    fixture_add(results, "constant 0.5", 1, 0.7, -1, 0);
+    fixture_add(results, "dice only", 1, 0.6, 0.1, 2); /* pruned: its ece does not count */
+    json_object_set_new(json_array_get(trials, 0), "curve", json_pack("[[i, f]]", 0, 0.7));
+    char *pages = pages_of(results), *after = strstr(pages, curves);
+    CHECK(after && !strncmp(after + strlen(curves), why, strlen(why)));
+    after = strstr(pages, planes);
+    CHECK(after && !strncmp(after + strlen(planes), "<p>No chart: no variant has both scores", 39));
+    CHECK_HAS(pages, "<h3>val/ece <small>expected calibration error, less is better</small></h3>\n"
+                     "<div class=\"pair\"><p>No chart: no trial that ran to its end has this score.</p>");
+    CHECK(!strstr(pages, "Dice of single classes"));
+    free(pages);
+    pages = pages_of(none);
+    CHECK_HAS(pages, why);
+    CHECK(!strstr(pages, "Score by score"));
+    free(pages);
+}
