@@ -76,6 +76,34 @@ void test_diagnose_sums_an_epoch_up_and_begins_the_next(void)
     free(d);
 }
 
+void test_diagnose_takes_no_similarity_from_a_look_without_a_cosine(void)
+{
+    struct loss_spec loss;
+    loss_spec_default(&loss);
+    struct diagnose *d = book_of(&loss);
+    struct diagnose_look fine = look_of(-0.5, 2), no_dice = look_of(0, 0), none = no_dice;
+    for (int p = 0; p < GRAM_LEVELS + 2; p++)
+        none.gram[p] = (struct gram){0, 0, 0};
+    double row[64];
+    diagnose_add(d, 0, &no_dice), diagnose_add(d, 1, &none);
+    diagnose_epoch(d, row);
+    for (int level = 0; level < GRAM_LEVELS; level++) {
+        CHECK_NEAR(row[level], 0, 0); /* compared, and not in conflict */
+        for (int column = 0; column < 4; column++)
+            CHECK(isnan(row[5 + 3 * column + level]));
+    }
+    diagnose_add(d, 2, &fine);
+    diagnose_epoch(d, row);
+    CHECK_NEAR(row[GRAM_FULL], 1.0 / 3, 1e-15);
+    CHECK_NEAR(row[5 + 3 + GRAM_FULL], -0.5, 1e-15);
+    CHECK_NEAR(row[5 + 9 + GRAM_FULL], 2.0 * 2 / 5, 1e-12);
+    diagnose_next_epoch(d);
+    diagnose_add(d, 3, &no_dice);
+    diagnose_epoch(d, row);
+    CHECK(isnan(row[5 + 9 + GRAM_FULL])); /* nothing is left of the epoch before */
+    free(d);
+}
+
 void test_diagnose_leaves_out_what_was_not_measured(void)
 {
     struct loss_spec loss;

@@ -6,7 +6,7 @@
 #include "schema/base/err.h"
 #include "schema/base/sha256.h"
 
-enum { CHECKPOINT_VERSION = 3, CHECKPOINT_OPTIMIZERS_MAX = 2, CHECKPOINT_MOMENTS_MAX = 2, CHECKPOINT_MADE_BY_MAX = 128 };
+enum { CHECKPOINT_VERSION = 4, CHECKPOINT_OPTIMIZERS_MAX = 2, CHECKPOINT_MOMENTS_MAX = 2, CHECKPOINT_MADE_BY_MAX = 128 };
 enum checkpoint_best {
     CHECKPOINT_BEST_NONE,  /* nothing was validated yet */
     CHECKPOINT_BEST_SAME,  /* the best weights are these */

@@ -56,8 +56,7 @@ double diagnose_value(const struct gram *g, enum diagnose_series series)
 
 static double similarity(const struct gram *g)
 {
-    double sum = g->dice + g->ce;
-    return sum > 0 ? 2 * sqrt(g->dice) * sqrt(g->ce) / sum : (double)NAN;
+    return 2 * sqrt(g->dice) * sqrt(g->ce) / (g->dice + g->ce);
 }
 
 /* ---- adding looks -------------------------------------------------------------------------------------- */
@@ -117,13 +116,16 @@ bool diagnose_add(struct diagnose *d, int64_t step, const struct diagnose_look *
     for (int p = 0; p < d->places; p++) {
         if (!look->at[p])
             continue;
-        bool conflict = gram_cosine(&look->gram[p]) < 0; /* without a gradient there is no conflict, either */
+        double cos = gram_cosine(&look->gram[p]);
+        bool conflict = cos < 0; /* without a gradient there is no conflict, either */
         s->epoch_conflicts[p] += conflict;
         if (p >= GRAM_LEVELS)
             continue;
-        double alike = similarity(&look->gram[p]);
         s->conflicts[p] += conflict;
-        s->epoch_similarity[p] += isnan(alike) ? 0 : alike;
+        if (isnan(cos))
+            continue;
+        s->epoch_cosines[p]++;
+        s->epoch_similarity[p] += similarity(&look->gram[p]);
     }
     return alarms(d, step, look);
 }
@@ -170,7 +172,7 @@ static double level_value(const struct diagnose *d, int which, int level)
     double cos[DIAGNOSE_EPOCH_LOOKS_MAX];
     size_t count = 0;
     if (isnan(level_columns[which].quantile))
-        return d->state.epoch_similarity[level] / d->state.epoch_seen;
+        return d->state.epoch_cosines[level] > 0 ? d->state.epoch_similarity[level] / d->state.epoch_cosines[level] : (double)NAN;
     for (size_t i = 0; i < (size_t)d->state.epoch.kept; i++)
         if (!isnan(d->epoch_cos[i][level]))
             cos[count++] = d->epoch_cos[i][level];
@@ -193,6 +195,7 @@ void diagnose_next_epoch(struct diagnose *d)
     struct diagnose_state *s = &d->state;
     s->epoch_seen = 0;
     memset(s->epoch_conflicts, 0, sizeof s->epoch_conflicts);
+    memset(s->epoch_cosines, 0, sizeof s->epoch_cosines);
     memset(s->epoch_similarity, 0, sizeof s->epoch_similarity);
     s->epoch = (struct diagnose_thinned){.stride = 1};
 }

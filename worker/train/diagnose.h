@@ -40,7 +40,8 @@ struct diagnose {
         double conflicts[GRAM_LEVELS];   /* steps with a negative cosine */
         double alarm_step, alarm_cosine; /* the first step that broke the sign theorem; -1: none */
         struct diagnose_thinned run, epoch;
-        double epoch_seen, epoch_conflicts[DIAGNOSE_PLACES_MAX], epoch_similarity[GRAM_LEVELS]; /* of the epoch under way */
+        double epoch_seen, epoch_conflicts[DIAGNOSE_PLACES_MAX]; /* of the epoch under way */
+        double epoch_cosines[GRAM_LEVELS], epoch_similarity[GRAM_LEVELS]; /* looks in which neither gradient was 0, and the sum over them */
     } state;
     struct diagnose_kept kept[DIAGNOSE_LOOKS_MAX];
     double epoch_cos[DIAGNOSE_EPOCH_LOOKS_MAX][GRAM_LEVELS];
@@ -61,7 +62,8 @@ double diagnose_value(const struct gram *g, enum diagnose_series series);
 /* True: it is the first that breaks the sign theorem (cosine at the logits below -1e-6 where the theorem holds). */
 bool diagnose_add(struct diagnose *d, int64_t step, const struct diagnose_look *look);
 /* Columns of an epoch, all places and levels whether measured or not, and their names: conflict_rate of every place; cos_p10, cos_p50,
-   cos_p90 and similarity 2 |g1||g2| / (|g1|^2 + |g2|^2) (mean; Yu et al. 2020) of every level. */
+   cos_p90 and similarity 2 |g1||g2| / (|g1|^2 + |g2|^2) (mean; Yu et al. 2020) of every level. Where a gradient was 0 there is no cosine:
+   such a look is in conflict_rate alone, as one without conflict. */
 int diagnose_columns(const struct diagnose *d);
 void diagnose_column_name(const struct diagnose *d, int column, char name[DIAGNOSE_NAME_MAX]);
 /* Fills the columns, NaN where there is nothing to say. */
