@@ -51,14 +51,16 @@ json_t *image_table_write(const struct trainer *t, const struct dataset *set, co
     return json_pack("{s:I, s:s, s:o, s:o}", "epoch", (json_int_t)epoch, "empty", spec->validation.empty == VALIDATION_EMPTY_ONE ? "one" : "nan", "ids", ids, "classes", classes);
 }
 
-json_t *image_table_worst(const json_t *table)
+enum err image_table_worst(const json_t *table, json_t **worst, struct err_note *note)
 {
     struct image_scores s;
     struct err_list errors = {0};
-    json_t *worst = json_array();
     size_t taken[IMAGE_TABLE_WORST], count = 0;
     enum err e = image_scores_read(table, "", &s, &errors);
-    assert(!e);
+    assert(!e || e == ERR_NO_MEMORY); /* we wrote it */
+    *worst = e ? NULL : json_array();
+    if (e)
+        e = err_set(note, ERR_NO_MEMORY, "", "no memory for the scores of %zu images", s.images);
     for (; !e && count < IMAGE_TABLE_WORST; count++) {
         size_t lowest = s.images;
         for (size_t i = 0; i < s.images; i++) {
@@ -72,9 +74,9 @@ json_t *image_table_worst(const json_t *table)
         if (lowest == s.images)
             break;
         taken[count] = lowest;
-        json_array_append_new(worst, json_pack("{s:O, s:f, s:o}", "id", json_array_get(s.ids, lowest), "dice", image_score(&s, lowest, IMAGE_DICE), "nsd",
-                                               real_or_null(image_score(&s, lowest, IMAGE_NSD))));
+        json_array_append_new(*worst, json_pack("{s:O, s:f, s:o}", "id", json_array_get(s.ids, lowest), "dice", image_score(&s, lowest, IMAGE_DICE), "nsd",
+                                                real_or_null(image_score(&s, lowest, IMAGE_NSD))));
     }
     image_scores_free(&s);
-    return worst;
+    return e;
 }

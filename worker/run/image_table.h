@@ -10,7 +10,7 @@
    The same bits in every run of a spec. New reference. */
 json_t *image_table_write(const struct trainer *t, const struct dataset *set, const struct job_spec *spec, int64_t epoch);
 /* [{id, dice, nsd}]: up to IMAGE_TABLE_WORST images of that table, the lowest Dice first, of equals the first in the split; images without
-   any foreground are left out. An absent nsd is null. New reference. */
+   any foreground are left out. An absent nsd is null. New reference. ERR_NO_MEMORY: *worst is NULL. */
 enum { IMAGE_TABLE_WORST = 5 };
-json_t *image_table_worst(const json_t *table);
+enum err image_table_worst(const json_t *table, json_t **worst, struct err_note *note) MUST_USE;
 #endif

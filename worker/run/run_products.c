@@ -17,8 +17,12 @@ static int64_t judged_epoch(const struct run *r)
     return best >= 0 && best < rows ? best : rows - 1;
 }
 
-static json_t *result_json(const struct run *r)
+static enum err result_json(const struct run *r, json_t **result, struct err_note *note)
 {
+    json_t *worst = NULL;
+    enum err e = r->images ? image_table_worst(r->images, &worst, note) : OK;
+    if (e)
+        return e;
     const struct trainer_result *t = trainer_result(r->trainer);
     json_t *j = json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:f}", "name", r->spec.name, "monitor", r->spec.validation.monitor, "best_score", json_lines_number(t->best_score),
                           "last_score", json_lines_number(t->last_score), "weights_sha256", t->weights_sha256, "epochs", (json_int_t)t->epochs, "steps", (json_int_t)t->steps,
@@ -27,15 +31,17 @@ static json_t *result_json(const struct run *r)
     int64_t row = judged_epoch(r);
     json_t *table = score_table_write(&h, row, &r->set, &r->spec.validation);
     json_object_set_new(j, "best", score_table_flat(&h, row)); /* every validation value of the best epoch */
-    if (table && r->images)
-        json_object_set_new(table, "worst_images", image_table_worst(r->images));
+    if (table && worst)
+        json_object_set(table, "worst_images", worst);
+    json_decref(worst);
     if (table)
         json_object_set_new(j, "scores", table);
     struct gradient_verdict verdict;
     if (trainer_verdict(r->trainer, &verdict))
         json_object_set_new(j, "verdict", verdict_write(&verdict));
     json_object_set_new(j, "spec_hash", json_string(r->spec_hash));
-    return j;
+    *result = j;
+    return OK;
 }
 
 static const struct {
@@ -112,11 +118,12 @@ static enum err write_images(struct run *r, struct err_note *note)
 
 enum err run_write_products(struct run *r, struct err_note *note)
 {
+    json_t *result = NULL;
     enum err e = write_images(r, note);
-    if (e)
-        return e;
-    json_t *result = result_json(r);
-    e = model_file_write(r->options->out, &r->spec, &r->set, r->net, trainer_best_weights(r->trainer), result, note);
+    if (!e)
+        e = result_json(r, &result, note);
+    if (!e)
+        e = model_file_write(r->options->out, &r->spec, &r->set, r->net, trainer_best_weights(r->trainer), result, note);
     if (!e)
         e = write_curves(r, note);
     if (!e)
