@@ -79,9 +79,12 @@ struct figure {
 static enum err add_figures(struct buf *b, const struct figure *figures, size_t count)
 {
     enum err e = OK;
-    for (size_t i = 0; i < count && !e; i++)
-        e = buf_printf(b, "# HELP tandem_%s %s\n# TYPE tandem_%s %s\ntandem_%s %.17g\n", figures[i].name, figures[i].help, figures[i].name,
-                       figures[i].type, figures[i].name, figures[i].value);
+    for (size_t i = 0; i < count && !e; i++) {
+        char value[32];
+        json_text_number(figures[i].value, 0, value);
+        e = buf_printf(b, "# HELP tandem_%s %s\n# TYPE tandem_%s %s\ntandem_%s %s\n", figures[i].name, figures[i].help, figures[i].name,
+                       figures[i].type, figures[i].name, value);
+    }
     return e;
 }
 

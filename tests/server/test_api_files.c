@@ -1,5 +1,6 @@
-/* test_api_files: what comes back is what was sent: metrics as JSON and CSV, artifacts whole, ranged and checked. */
+/* test_api_files: what comes back is what was sent: metrics as JSON and CSV, artifacts whole, ranged and checked; figures in few digits. */
 #include <stdio.h>
+#include "schema/base/json_text.h"
 #include "tests/check.h"
 #include "tests/server/play.h"
 
@@ -189,6 +190,32 @@ void test_images_that_do_not_fit_together_are_refused_by_column(void)
     check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": {\"epoch\": 0, \"empty\": \"nan\", \"ids\": [\"a\"], \"classes\": []}", "/images/classes", "an array of 1 to 256 classes");
     check_refused(&c, &l, ", \"outcome\": \"succeeded\", \"images\": []", "/images", "an object");
     json_decref(play_worker(&c, &l, 200, "finish", ", \"outcome\": \"succeeded\", \"images\": null"));
+    client_close(&c);
+    CHECK_INT(daemon_stop(&d), 0);
+}
+
+void test_api_figures_have_the_fewest_digits_that_read_back_as_the_same_number(void)
+{
+    struct daemon_run d;
+    struct client c;
+    struct reply r;
+    char id[64], shortest[32];
+    int figures = 0;
+    daemon_start(&d, NULL, NULL);
+    client_init(&c, d.port);
+    for (int i = 0; i < 3; i++) play_submit(&c, PLAY_JOB, id); /* commits take nanoseconds that are no round number of seconds */
+    client_call(&c, "GET", "/metrics", NULL, NULL, 0, &r);
+    CHECK_INT(r.status, 200);
+    CHECK_HAS(r.body, "\ntandem_store_commit_seconds_total ");
+    for (char *line = strtok(r.body, "\n"); line; line = strtok(NULL, "\n")) {
+        if (*line == '#') continue;
+        const char *value = strrchr(line, ' ') + 1;
+        json_text_number(strtod(value, NULL), 0, shortest);
+        CHECK_TEXT(value, shortest);
+        figures++;
+    }
+    CHECK(figures > 16);
+    reply_free(&r);
     client_close(&c);
     CHECK_INT(daemon_stop(&d), 0);
 }

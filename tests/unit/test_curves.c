@@ -22,9 +22,23 @@ void test_curves_leave_out_what_a_strategy_does_not_have(void)
     struct trainer_history h = {.columns = COLUMNS, .names = names, .rows = 3, .values = values};
     CHECK_INT(curves_write_csv("c.csv", &h, NULL), OK);
     CHECK_TEXT(text_of("c.csv"), "epoch,epoch/loss/total,epoch/loss/dice,epoch/loss/ce,epoch/alpha,val/dice,val/dice/0,val/dice/1\n"
-                                 "0,0.90000000000000002,0.5,0.40000000000000002,1,,,\n"
-                                 "1,0.69999999999999996,0.40000000000000002,0.29999999999999999,0.5,0.80000000000000004,0.75,0.80000000000000004\n"
-                                 "2,0.59999999999999998,0.29999999999999999,0.29999999999999999,0,0.10000000000000001,,0.10000000000000001\n");
+                                 "0,0.9,0.5,0.4,1,,,\n"
+                                 "1,0.7,0.4,0.3,0.5,0.8,0.75,0.8\n"
+                                 "2,0.6,0.3,0.3,0,0.1,,0.1\n");
+}
+
+void test_curves_have_the_fewest_digits_that_read_back_as_the_same_number(void)
+{
+    const double values[] = {0.1, 1.0 / 3, -0.1 - 0.2, 1e-5, 5e-324, 1.7976931348623157e308, (double)INFINITY};
+    struct trainer_history h = {.columns = 1, .names = names, .rows = sizeof values / sizeof *values, .values = values};
+    CHECK_INT(curves_write_csv("d.csv", &h, NULL), OK);
+    char *text = text_of("d.csv");
+    CHECK_TEXT(text, "epoch,epoch/loss/total\n0,0.1\n1,0.3333333333333333\n2,-0.30000000000000004\n3,1e-05\n"
+                     "4,4.94065645841247e-324\n5,1.7976931348623157e+308\n6,inf\n");
+    for (int64_t r = 0; r < h.rows; r++) {
+        text = strchr(text, '\n') + 1;
+        CHECK(!(strtod(strchr(text, ',') + 1, NULL) < values[r]) && !(strtod(strchr(text, ',') + 1, NULL) > values[r]));
+    }
 }
 
 void test_curves_are_drawn_in_panels_with_names_escaped(void)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "schema/base/buf.h"
+#include "schema/base/json_text.h"
 #include "worker/train/durable_file.h"
 
 enum { TEXT_MAX = 256 << 20, WIDTH = 760, PANEL = 210, LEFT = 60, RIGHT = 180, TOP = 34, BOTTOM = 26, LINES_MAX = 24, PANELS = 4 };
@@ -29,6 +30,15 @@ static int column_of(const struct trainer_history *h, const char *name)
     return -1;
 }
 
+/* "" where there is no value. */
+static enum err add_value(struct buf *b, double value)
+{
+    char text[32] = "";
+    if (!isnan(value))
+        json_text_number(value, 0, text);
+    return buf_printf(b, ",%s", text);
+}
+
 static enum err finish(struct buf *b, enum err e, const char *path, struct err_note *note)
 {
     e = e ? err_set(note, e, path, "%s would be too long", path) : durable_text(path, b->data, b->length, note);
@@ -48,7 +58,7 @@ enum err curves_write_csv(const char *path, const struct trainer_history *h, str
         e = buf_printf(&b, "\n%lld", (long long)r);
         for (int i = 0; i < h->columns && !e; i++)
             if (has_values(h, i))
-                e = isnan(at(h, r, i)) ? buf_text(&b, ",") : buf_printf(&b, ",%.17g", at(h, r, i));
+                e = add_value(&b, at(h, r, i));
     }
     if (!e)
         e = buf_text(&b, "\n");
