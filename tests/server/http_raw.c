@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,11 +90,31 @@ void raw_read(int fd, int quiet_ms, struct raw_reply *reply)
     find_statuses(reply);
 }
 
+/* Takes the frames of a chunked body out, "\r\nSIZE\r\n": they fall anywhere, within a word, too. What these servers stream has
+   no "\r" of its own; the blank line before the first frame stays. */
+static void join_chunks(struct raw_reply *reply)
+{
+    for (char *s = reply->bytes; (s = strstr(s, "\r\n"));) {
+        size_t digits = strspn(s + 2, "0123456789abcdefABCDEF");
+        if (!digits || strncmp(s + 2 + digits, "\r\n", 2)) {
+            s += 2;
+            continue;
+        }
+        bool first = s - reply->bytes >= 2 && !strncmp(s - 2, "\r\n", 2);
+        char *from = first ? s + 2 : s, *rest = s + digits + 4;
+        memmove(from, rest, reply->length - (size_t)(rest - reply->bytes) + 1);
+        reply->length -= (size_t)(rest - from);
+        s = from;
+    }
+}
+
 void raw_until(int fd, const char *part, struct raw_reply *reply)
 {
     reset(reply);
     while (!strstr(reply->bytes, part)) {
-        if (!read_more(fd, 10000, reply))
+        bool more = read_more(fd, 10000, reply);
+        join_chunks(reply);
+        if (!more)
             check_fail(__FILE__, __LINE__, "\"%s\" did not come%s; got: %s", part, reply->closed ? " before the end" : "", reply->bytes);
     }
     find_statuses(reply);

@@ -17,7 +17,7 @@ void raw_send(int fd, const void *bytes, size_t length);
 void raw_text(int fd, const char *text);
 /* Reads until the server closes, `quiet_ms` pass without a byte, or the reply is full. */
 void raw_read(int fd, int quiet_ms, struct raw_reply *reply);
-/* Reads until `part` has come; fails the test after 10 s. */
+/* Reads until `part` has come; fails the test after 10 s. A chunked body is joined: its frames are taken out. */
 void raw_until(int fd, const char *part, struct raw_reply *reply);
 /* One whole exchange on a connection of its own; adds nothing to `request`. Returns the first status, 0 for none. */
 int raw_exchange(int port, const char *request, struct raw_reply *reply);

@@ -174,6 +174,30 @@ void test_an_event_stream_sends_the_past_then_the_present_and_resumes_after_an_i
     CHECK_INT(rig_stop(rig), 0);
 }
 
+/* The client of these tests itself: a busy machine once put a frame between "id: " and its number. */
+void test_the_raw_client_joins_a_chunked_body_whose_frames_fall_within_words(void)
+{
+    static const char body[] = "retry: 2000\n\nid: 1\ndata: a\n\nid: 2\ndata: be\n\nid: 3\n";
+    static struct raw_reply reply;
+    for (size_t piece = 1; piece < sizeof body; piece++) {
+        int fds[2];
+        char frame[32];
+        CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        raw_text(fds[0], "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for (size_t at = 0; at < sizeof body - 1; at += piece) {
+            size_t n = sizeof body - 1 - at < piece ? sizeof body - 1 - at : piece;
+            snprintf(frame, sizeof frame, "%zx\r\n", n);
+            raw_text(fds[0], frame);
+            raw_send(fds[0], body + at, n);
+            raw_text(fds[0], "\r\n");
+        }
+        raw_until(fds[1], "id: 3\n", &reply);
+        CHECK_INT(check_ids(reply.bytes, 1), 3);
+        CHECK_HAS(reply.bytes, "\r\n\r\nretry: 2000\n\nid: 1\ndata: a\n\nid: 2\ndata: be\n\nid: 3\n");
+        close(fds[0]), close(fds[1]);
+    }
+}
+
 struct reader {
     pthread_t thread;
     struct rig *rig;
