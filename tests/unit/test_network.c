@@ -374,7 +374,9 @@ void test_network_infers_what_it_computes_in_training(void)
             const float *images[8];
             for (uint32_t i = 0; i < 8; i++) fill_numbers(data[i % 4], 2 * 96, 4, i % 4), images[i] = data[i % 4], logits[i] = out[i];
             network_forward(train, 4, images);
-            for (int i = 0; i < 4; i++) memcpy(want[i], network_logits(train, i), sizeof want[i]);
+            for (int i = 0; i < 4; i++) memcpy(want[i], network_logits(train, i), sizeof want[i]), memset(network_logits(train, i), 0, sizeof want[i]);
+            network_look(train, 4, images);
+            for (int i = 0; i < 4; i++) CHECK(memcmp(network_logits(train, i), want[i], sizeof want[0]) == 0);
             for (int which = 0; which < 2; which++) {
                 memset(out, 0, sizeof out);
                 network_infer(which ? infer : train, 8, images, logits);

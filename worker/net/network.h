@@ -122,6 +122,8 @@ void network_init(struct network *net, uint64_t seed);
 /* images[i]: [in_channels][rows*columns] floats; copied, so they may go when this returns.
    samples <= batch. Not for inference_only networks. */
 void network_forward(struct network *net, int samples, const float *const images[]);
+/* The same logits, bit for bit, without what backward needs: cheaper. Overwrites the activations of a network_forward. */
+void network_look(struct network *net, int samples, const float *const images[]);
 float *network_logits(struct network *net, int sample);                /* [out_channels][rows*columns] */
 float *network_logit_gradient(struct network *net, int k, int sample); /* same shape; the loss writes it */
 /* Overwrites network_gradient(net, k) with the gradient summed over the samples of the last network_forward. The weights

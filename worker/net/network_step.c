@@ -58,7 +58,7 @@ static void forward_task(void *ctx, int task, int lane)
     run_forward(net, &r, net->images + first);
 }
 
-void network_forward(struct network *net, int samples, const float *const images[])
+static void forward(struct network *net, int samples, const float *const images[], void (*task)(void *ctx, int task, int lane))
 {
     assert(samples >= 0 && samples <= net->config.batch);
     net->images = images;
@@ -68,8 +68,13 @@ void network_forward(struct network *net, int samples, const float *const images
     enum profile_kind before = profile_phase(net->profile, PROFILE_PREPARE);
     network_freshen(net, false);
     profile_phase(net->profile, PROFILE_BETWEEN);
-    lanes_run(net->lanes, tasks_of(net), forward_task, net);
+    lanes_run(net->lanes, tasks_of(net), task, net);
     profile_phase(net->profile, before);
+}
+
+void network_forward(struct network *net, int samples, const float *const images[])
+{
+    forward(net, samples, images, forward_task);
 }
 
 float *network_logits(struct network *net, int sample)
@@ -154,6 +159,21 @@ void network_backward_head(struct network *net, int samples, int k)
 {
     const struct graph *g = &net->graph;
     backward(net, samples, k, 1, g->nodes - 1, g->tensor[g->node[g->nodes - 1].weight].first);
+}
+
+static void look_task(void *ctx, int task, int lane)
+{
+    struct network *net = ctx;
+    struct run r = run_of(net, lane * net->kernels.micro_batch, samples_of(net, task), lane, false);
+    r.logits = (unsigned char *)network_logits(net, task * net->group);
+    r.profile = net->profile;
+    run_forward(net, &r, net->images + task * net->group);
+}
+
+void network_look(struct network *net, int samples, const float *const images[])
+{
+    forward(net, samples, images, look_task);
+    net->samples = 0; /* the activations of a network_forward are gone */
 }
 
 static void infer_task(void *ctx, int task, int lane)

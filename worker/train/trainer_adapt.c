@@ -161,7 +161,7 @@ static enum err step_along_mix(struct trainer *t, bool wants, struct step_plan *
 static enum err look_again(struct trainer *t, struct err_note *note)
 {
     struct loss_value seen = t->value;
-    enum err e = trainer_look(t, 1, note);
+    enum err e = trainer_look_again(t, note);
     if (e)
         return e;
     adapt_look_again(&t->adapt, &t->spec->loss, (const double[]){t->value.dice, t->value.ce});

@@ -133,6 +133,7 @@ void trainer_logit_gradients(struct trainer *t);
 void trainer_sample_gradient(const struct trainer *t, const struct step_action *mix, int sample, float *to);
 /* Forward pass and both losses of the batch in hand. ERR_DIVERGED. */
 enum err trainer_look(struct trainer *t, int gradients, struct err_note *note) MUST_USE;
+enum err trainer_look_again(struct trainer *t, struct err_note *note) MUST_USE; /* no gradient follows */
 enum err trainer_diverged(struct trainer *t, const char *what, const char *how, struct err_note *note);
 double trainer_rate(const struct trainer *t, int optimizer);
 /* trainer_adapt.c: the step of an adaptive or gradient strategy after its look; fills the weights of plan->actions[0]. */

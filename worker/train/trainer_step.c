@@ -77,17 +77,30 @@ enum err trainer_check_weights(struct trainer *t, struct err_note *note)
     return sum == 0 ? OK : trainer_diverged(t, "a weight", "not finite", note);
 }
 
-/* Forward pass and both losses; probabilities go where the last gradient of this pass will be made in place. */
-enum err trainer_look(struct trainer *t, int gradients, struct err_note *note)
+/* Both losses of the logits; probabilities go where gradient prob_k will be made in place. */
+static enum err judge(struct trainer *t, int prob_k, struct err_note *note)
 {
-    t->prob_k = t->compare ? 1 : gradients - 1; /* where both gradients are compared, probabilities outlast the first */
-    network_forward(t->net, t->batch, t->images);
+    t->prob_k = prob_k;
     profile_phase(network_profile(t->net), PROFILE_LOSS);
     lanes_run(t->lanes, t->batch, sum_sample, t);
     if (t->loss.ce.top_percent > 0)
         loss_keep_hardest_f32(&t->loss, t->terms, t->labels, t->batch, t->pixels, t->loss_sums);
     loss_combine(&t->loss, t->loss_sums, t->batch, &t->value, t->slopes);
     return check_losses(t, note);
+}
+
+/* Forward pass and both losses, on the way to `gradients` gradients. */
+enum err trainer_look(struct trainer *t, int gradients, struct err_note *note)
+{
+    network_forward(t->net, t->batch, t->images);
+    return judge(t, t->compare ? 1 : gradients - 1, note); /* where both gradients are compared, probabilities outlast the first */
+}
+
+/* The losses of the same batch once more, with the weights of now; no gradient follows. */
+enum err trainer_look_again(struct trainer *t, struct err_note *note)
+{
+    network_look(t->net, t->batch, t->images);
+    return judge(t, 0, note);
 }
 
 double trainer_rate(const struct trainer *t, int k)
