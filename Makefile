@@ -137,6 +137,7 @@ $(BIN)/tests: LINK += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc ali
 $(BIN)/tests: $(TESTC) $(BUILD)/gen/all_tests.o $(SERVER) $(AGENT) $(RUN) $(CORELIB) $(CLI) $(BUILD)/gen/embedded.o $(SCHEMA)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $^ $(L_SERVER) $(L_CORE) $(L_CURL) $(L_BASE)
+$(BIN)/bench_replay: LINK += -Wl,--wrap=sampler_read # it reads crops that were drawn elsewhere, too
 $(BIN)/bench_%: $(BUILD)/tests/bench/bench_%.o $(SERVER) $(AGENT) $(RUN) $(CORELIB) $(BUILD)/gen/embedded.o $(SCHEMA)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $^ $(L_SERVER) $(L_CORE) $(L_CURL) $(L_BASE)

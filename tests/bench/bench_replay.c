@@ -1,9 +1,12 @@
 /* bench_replay: trains a job and writes down what a peer needs to train on the very same numbers: first weights, every crop, the
    validation images, and our losses and scores to hold against its own. tests/bench/replay_torch.py is the peer.
-   usage: bench_replay JOB.json DATA OUT    (JOB: two classes, one output channel; OUT: an existing empty folder) */
+   usage: bench_replay JOB.json DATA OUT [FROM]    (JOB: two classes, one output channel; OUT: an existing empty folder)
+   FROM: a folder with the peer's own draws, weights.f32, crops.f32 and crops.u8 in the form that OUT gets (replay_draw.py): the job
+   starts from those weights and learns from those crops. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "schema/job/job_spec_json.h"
 #include "worker/data/sampler.h"
@@ -13,6 +16,8 @@
 
 enum { JOB_BYTES_MAX = 1 << 20, PATH_ROOM = 4096 };
 static const char *out_dir;
+static FILE *given_images, *given_classes; /* the crops of FROM, in the order of steps and slots; NULL: ours */
+static const struct training_spec *training;
 
 static void die(const char *what, const struct err_note *note)
 {
@@ -48,6 +53,41 @@ static void read_job(const char *path, struct job_spec *spec)
     if (f) fclose(f);
     if (!length) die(path, NULL);
     if (job_spec_parse(text, length, spec, &errors, &warnings)) die(path, &errors.notes[0]);
+}
+
+static FILE *open_in(const char *folder, const char *name)
+{
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "rb");
+    if (!f) die(path, NULL);
+    return f;
+}
+
+/* The linker puts this in the place of sampler_read (Makefile): lanes call it at once, so each asks for its own crop by place. */
+struct sample_place __real_sampler_read(const struct sampler *sampler, uint32_t epoch, uint32_t step, uint32_t slot, float *pixels, uint8_t *classes);
+struct sample_place __wrap_sampler_read(const struct sampler *sampler, uint32_t epoch, uint32_t step, uint32_t slot, float *pixels, uint8_t *classes);
+struct sample_place __wrap_sampler_read(const struct sampler *sampler, uint32_t epoch, uint32_t step, uint32_t slot, float *pixels, uint8_t *classes)
+{
+    if (!given_images) return __real_sampler_read(sampler, epoch, step, slot, pixels, classes);
+    size_t count = (size_t)sampler->patch_height * sampler->patch_width, values = count * sampler->set->channels;
+    long crop = (long)(((size_t)epoch * (size_t)training->steps_per_epoch + step) * sampler->batch + slot);
+    ssize_t got = pread(fileno(given_images), pixels, values * sizeof *pixels, crop * (long)(values * sizeof *pixels));
+    if (got != (ssize_t)(values * sizeof *pixels) || pread(fileno(given_classes), classes, count, crop * (long)count) != (ssize_t)count) die("a crop of FROM", NULL);
+    return (struct sample_place){0};
+}
+
+static void take_weights(struct network *net, const char *folder)
+{
+    int count;
+    const struct network_parameter *table = network_parameters(net, &count);
+    size_t all = table[count - 1].offset + table[count - 1].count;
+    float *weights = malloc(all * sizeof *weights);
+    FILE *f = open_in(folder, "weights.f32");
+    if (!weights || fread(weights, sizeof *weights, all, f) != all || fgetc(f) != EOF) die("weights.f32 of FROM", NULL);
+    network_set_parameters(net, weights);
+    close_file(f);
+    free(weights);
 }
 
 static void write_weights(struct network *net)
@@ -139,8 +179,8 @@ int main(int argc, char **argv)
     struct dataset set;
     struct err_note note;
     struct trainer *trainer;
-    if (argc != 4) {
-        fprintf(stderr, "usage: bench_replay JOB.json DATA OUT\n");
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "usage: bench_replay JOB.json DATA OUT [FROM]\n");
         return 64;
     }
     out_dir = argv[3];
@@ -151,6 +191,12 @@ int main(int argc, char **argv)
     struct trainer_config config = {.spec = &spec, .set = &set, .net = net, .validation_net = tiles, .out_dir = out_dir, .made_by = "bench_replay",
                                     .spec_hash = "0000000000000000000000000000000000000000000000000000000000000000", .calls = {.context = points, .points = take_points}};
     if (trainer_new(&config, &trainer, &note)) die("trainer", &note);
+    if (argc == 5) {
+        training = &spec.training;
+        given_images = open_in(argv[4], "crops.f32");
+        given_classes = open_in(argv[4], "crops.u8");
+        take_weights(net, argv[4]);
+    }
     write_weights(net);
     write_crops(&set, &spec);
     write_validation(&set);

@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/_service.sh
+. tests/bench/_parity.sh
 top=${TANDEM_DATA:-../shared/data}
 out=${OUT:-/tmp/tandem-parity}
 seeds=${SEEDS:-1 2 3} epochs=${EPOCHS:-15} every=${EVERY:-1} kernels=${KERNELS:-null}
@@ -15,24 +16,13 @@ for set in "${sets[@]}"; do [ -d "$top/$set" ] || { echo "parity: no data set $t
 rm -rf "$out"; mkdir -p "$out"
 start_service "$out" parity 2 --threads 1
 
-declare -A loss=(
-    [constant]='{"strategy": "constant", "alpha": 0.5'
-    [linear]='{"strategy": "scheduled", "alpha": {"points": [[0, 1], [1, 0]], "interp": "linear", "unit": "fraction"}'
-    [simultaneous]='{"strategy": "separate_optimizers", "optimizers": {"mode": "simultaneous", "dice": {"type": "adam", "lr": 1e-3}, "ce": {"type": "adam", "lr": 1e-4}}'
-    [alternating]='{"strategy": "separate_optimizers", "optimizers": {"mode": "alternating", "dice": {"type": "adam", "lr": 1e-3}, "ce": {"type": "adam", "lr": 1e-4}}')
-# the reference judges whole images: so do we (chasedb1 is 960 x 999)
-declare -A tile=([isbi2012]='[512, 512]' [chasedb1]='[960, 1000]')
-terms=', "dice": {"batch": false, "smooth_nr": 1e-6, "smooth_dr": 1e-6}}'
 strategies=${STRATEGIES:-constant linear simultaneous alternating}
 for set in "${sets[@]}"; do
     tar -C "$top/$set" -cf "$out/$set.tar" .
     curl -fsS -T "$out/$set.tar" "$url/v1/datasets/$set" >/dev/null
     for seed in $seeds; do
         for strategy in $strategies; do
-            jq -cn --arg name "$strategy-$seed" --arg set "$set" --argjson seed "$seed" --argjson epochs "$epochs" --argjson every "$every" --argjson tile "${tile[$set]}" --argjson kernels "$kernels" --argjson loss "${loss[$strategy]}$terms" '
-                {name: $name, dataset: $set, tags: [$set], seed: $seed, kernels: $kernels, loss: $loss,
-                 model: {widths: [16, 32, 64, 128], down: "maxpool", norm: "instance", activation: "relu", conv_bias: true},
-                 training: {epochs: $epochs, steps_per_epoch: 20, batch: 4, patch: [128, 128]}, validation: {every_epochs: $every, tile: $tile, tile_overlap: 0, previews: 1}}' |
+            parity_job "$set" "$strategy" "$seed" "$epochs" "$every" "$kernels" |
                 curl -fsS -d @- "$url/v1/jobs" | jq -r --arg set "$set" --arg strategy "$strategy" --argjson seed "$seed" \
                 '[.id, $set, $strategy, $seed] | @tsv' >>"$out/jobs.tsv"
         done

@@ -4,41 +4,11 @@
 import json, sys
 import numpy as np
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from replay_net import UNet
 
 job, out = json.load(open(sys.argv[1])), sys.argv[2]
 torch.manual_seed(0); torch.set_num_threads(1)
-
-
-class Block(nn.Sequential):
-    def __init__(self, a, b):
-        layers = []
-        for i in (a, b): layers += [nn.Conv2d(i, b, 3, padding=1), nn.InstanceNorm2d(b, affine=True), nn.ReLU(inplace=True)]
-        super().__init__(*layers)
-
-
-class UNet(nn.Module):
-    def __init__(self, channels, widths):
-        super().__init__()
-        self.down = nn.ModuleList(Block(a, b) for a, b in zip([channels] + widths[:-1], widths))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths[:-1], widths[1:]))
-        self.dec = nn.ModuleList(Block(2 * a, a) for a in widths[:-1])
-        self.head = nn.Conv2d(widths[0], 1, 1)
-
-    def forward(self, x):
-        skips = []
-        for k, block in enumerate(self.down):
-            x = block(x if k == 0 else F.max_pool2d(x, 2)); skips.append(x)
-        for k in reversed(range(len(self.up))): x = self.dec[k](torch.cat([skips[k], self.up[k](x)], 1))
-        return self.head(x)
-
-    def named(self, name):
-        """Our name of a tensor -> theirs."""
-        p = name.split(".")
-        if p[0] == "head": return getattr(self.head, p[1])
-        if p[2] == "up": return getattr(self.up[int(p[1])], p[3])
-        return getattr((self.down if p[0] == "encoder" else self.dec)[int(p[1])][3 * int(p[3]) + (p[2] == "norm")], p[4])
 
 
 def losses(z, y, smooth):
