@@ -290,15 +290,6 @@ void http_count(struct http *h, struct http_counters *counters)
 }
 
 /* ---- stop -------------------------------------------------------------------------------------------------------- */
-static void close_doors(struct http *h)
-{
-    for (size_t i = 0; i < 2; i++) {
-        if (!h->listeners[i].daemon) continue;
-        MHD_quiesce_daemon(h->listeners[i].daemon);
-        close(h->listeners[i].fd);
-    }
-}
-
 /* Waits on `quiet` until *count is 0, at most `limit_ms`. Under the lock. */
 static void wait_until_none(struct http *h, const size_t *count, int64_t limit_ms)
 {
@@ -363,7 +354,8 @@ void http_free(struct http *h)
 size_t http_stop(struct http *h)
 {
     if (!h) return 0;
-    close_doors(h);
+    /* The doors stay open until the library stops: who comes meanwhile is told 503 and sent away. MHD_quiesce_daemon would shut them
+       at once, but it and a thread of the library that wakes just then both take the socket out of the epoll set, and the second panics. */
     size_t given_up = finish_all(h);
     for (size_t i = 0; i < 2; i++) listener_stop(&h->listeners[i]);
     timer_stop(h);

@@ -1,4 +1,5 @@
 /* test_http_waiting: replies that come later: other threads, long-polls, event streams, uploads held back, downloads, the stop. */
+#include <dirent.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -474,4 +475,62 @@ void test_problems_list_every_mistake_and_pages_carry_their_policy(void)
     }
     CHECK_INT(raw_exchange(rig_port(rig), "POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 34\r\n\r\n[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]  ", &reply), 200);
     CHECK_INT(rig_stop(rig), 0);
+}
+
+/* ---- stop ------------------------------------------------------------------------------------------------ */
+static int open_files(void)
+{
+    int count = 0;
+    DIR *d = opendir("/proc/self/fd");
+    CHECK(d);
+    while (readdir(d)) count++;
+    closedir(d);
+    return count;
+}
+
+struct knocker {
+    pthread_t thread;
+    int port;
+    atomic_int answered;
+    atomic_bool enough;
+};
+
+/* Asks, each time on a connection of its own, as long as anybody is there. */
+static void *knock(void *argument)
+{
+    struct knocker *k = argument;
+    static const char request[] = "GET /first HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)k->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    while (!k->enough) {
+        char reply[512];
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK(fd >= 0);
+        if (connect(fd, (struct sockaddr *)&to, sizeof to) || send(fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0) k->enough = true;
+        else if (recv(fd, reply, sizeof reply, 0) > 0) k->answered++;
+        close(fd);
+    }
+    return NULL;
+}
+
+/* The library took its socket out of the epoll set twice, and panicked, when a thread of it woke in the moment of a stop. */
+void test_a_server_stops_a_hundred_times_while_clients_knock_and_leaves_no_file_open(void)
+{
+    int before = open_files();
+    for (int round = 0; round < 100; round++) {
+        struct knocker k[2] = {{0}, {0}};
+        struct rig *rig = rig_new();
+        rig_start(rig);
+        for (int i = 0; i < 2; i++) {
+            k[i].port = rig_port(rig);
+            CHECK_INT(pthread_create(&k[i].thread, NULL, knock, &k[i]), 0);
+        }
+        for (int i = 0; i < 2; i++)
+            while (k[i].answered < 3) clock_sleep_ms(1);
+        CHECK_INT(rig_stop(rig), 0);
+        for (int i = 0; i < 2; i++) {
+            k[i].enough = true;
+            pthread_join(k[i].thread, NULL);
+        }
+    }
+    CHECK_INT(open_files(), before);
 }
