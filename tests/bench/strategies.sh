@@ -7,10 +7,12 @@ here=$(dirname "$0") bin=$TANDEM_BIN
 turns=${TURNS:-$([ -n "${QUICK:-}" ] && echo 1 || echo 3)}
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 
-# steps of a turn, then those that take turns with the constant mix; a Gram every 4 steps needs turns of 4
+# steps of a turn, then those that take turns with the constant mix; a Gram every 4 steps needs turns of 4; what diagnostics cost
+# between two looks is to be told from nothing, so those turns are long
 groups=("2 uncertainty dwa random loss_scale famo gradnorm:last_layer"
     "2 pcgrad:logits upgrad:logits mgda:logits cagrad:logits nash_mtl:logits imtl_g:logits aligned_mtl:logits gradvac:logits dualproj:logits"
-    "2 2 pcgrad:last_layer pcgrad:full gradnorm:full diagnostics:100 diagnostics:1"
+    "2 2 pcgrad:last_layer pcgrad:full gradnorm:full diagnostics:1"
+    "12 diagnostics:100"
     "4 pcgrad:logits:4 pcgrad:last_layer:4 pcgrad:full:4")
 for net in ${NETS_STRATEGIES:-xs small}; do
     for g in "${!groups[@]}"; do
