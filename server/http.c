@@ -205,19 +205,20 @@ static void raise_file_limit(unsigned connections)
 static enum err listener_start(struct http *h, struct listener *l, const char *address, int port, struct err_note *note)
 {
     bool v6;
-    enum err e = listen_on(address, port, &l->fd, &l->port, &v6, note);
+    int fd; /* the library's, once it has started */
+    enum err e = listen_on(address, port, &fd, &l->port, &v6, note);
     if (e != OK) return e;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG |
                      (v6 ? (unsigned)MHD_USE_IPv6 : 0u);
     l->daemon = MHD_start_daemon(
         flags, (uint16_t)l->port, NULL, NULL, on_call, h, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, l->fd, MHD_OPTION_THREAD_POOL_SIZE, h->config.threads, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, h->config.threads, MHD_OPTION_CONNECTION_LIMIT,
         h->config.connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((h->config.idle_ms + 999) / 1000),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
         keep_raw, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     if (l->daemon) return OK;
-    close(l->fd);
+    close(fd);
     return err_set(note, ERR_IO, address, "the HTTP library did not start");
 }
 

@@ -122,7 +122,7 @@ struct http_stream {
 
 struct listener {
     struct MHD_Daemon *daemon; /* NULL: none */
-    int fd, port;
+    int port;
 };
 struct http {
     struct http_config config;
