@@ -2,7 +2,7 @@
 
    Channels are padded to 16 (the widest block a kernel reads). w_l is the padded width of level l, s_l its pixels, L the levels,
    K the convolutions a block, B the batch, T the lanes, M the samples of a micro-batch, floats of 4 bytes. Where `kernels` is not
-   given it is counted as if each choice were the dearest: leaves of single samples, gradients of MICRO_BATCH_TUNED_MAX.
+   given it is counted as if each choice were the dearest: leaves of single samples, gradients of micro_batch_tuned_max().
 
    parameters (real widths):
      encoder l   3x3 w_{l-1} w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
@@ -10,7 +10,7 @@
      decoder l   3x3 (2 w_l) w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
      head        w_0 out + out
    model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B/M G leaves: the gradient of
-                  each micro-batch, summed in a fixed tree + 2 for the copies a checkpoint makes + 8 for weights prepared for
+                  each micro-batch, summed in a fixed tree + T G: of a part of one, at most + 2 for the copies a checkpoint makes + 8 for weights prepared for
                   Winograd, 36 for 9 in both directions)
    activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm: K in the encoder, K in the decoder
                   and 2 for its joined input, and a quarter more for pools, statistics and what a kernel lays out anew)
@@ -156,6 +156,12 @@ static bool all_direct(const struct kernels_spec *k)
     return true;
 }
 
+int micro_batch_tuned_max(int batch, const int patch[], int rank)
+{
+    int64_t fit = MICRO_BATCH_PIXELS_TUNED_MAX / pixels_at(patch, rank, 0), most = batch < MICRO_BATCH_TUNED_MAX ? batch : MICRO_BATCH_TUNED_MAX;
+    return (int)(fit < 1 ? 1 : fit < most ? fit : most);
+}
+
 enum err job_memory_predict(const struct job_spec *spec, int in_channels, int num_classes, int threads, struct job_memory *memory)
 {
     bool two = spec->loss.strategy == LOSS_SEPARATE_OPTIMIZERS;
@@ -165,9 +171,10 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
     struct sum parameters = {0}, padded = {0}, model = {0}, scratch = {0}, tile = {0}, total = {0};
     add_parameters(&parameters, spec, in_channels, out, same);
     add_parameters(&padded, spec, in_channels, out, pad);
-    int64_t prepared = spec->kernels.given && all_direct(&spec->kernels) ? 1 : 8, tuned = batch < MICRO_BATCH_TUNED_MAX ? batch : MICRO_BATCH_TUNED_MAX;
+    int64_t prepared = spec->kernels.given && all_direct(&spec->kernels) ? 1 : 8, tuned = micro_batch_tuned_max((int)batch, spec->training.patch, spec->training.rank);
     int64_t micro = spec->kernels.given ? spec->kernels.micro_batch : tuned, leaves = spec->kernels.given ? (batch + micro - 1) / micro : batch;
     add(&model, padded.value, FLOAT_BYTES, 3 + prepared + gradients + states + leaves * gradients);
+    add(&model, padded.value, FLOAT_BYTES, lanes * gradients); /* of a stage that takes a micro-batch in parts: at most all */
     struct sum activations = activations_of(spec, lanes, micro, gradients, pad(in_channels), pad(out));
     add(&scratch, largest_joined(spec) * FLOAT_BYTES, lanes, 2 * gradients * micro + 2);
     add_tile(&tile, spec, padded.value, in_channels, out, lanes, micro);

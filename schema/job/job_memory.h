@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include "schema/job/job_spec.h"
 
-enum { MICRO_BATCH_TUNED_MAX = 4 /* samples of a micro-batch that a worker may choose by itself; more must be given */ };
+/* The most samples of a micro-batch that a worker may choose by itself, and the most pixels in their patches; more must be given. */
+enum { MICRO_BATCH_TUNED_MAX = 16, MICRO_BATCH_PIXELS_TUNED_MAX = 1 << 19 };
+int micro_batch_tuned_max(int batch, const int patch[], int rank);
 struct job_memory {
     int64_t parameters;       /* numbers that are trained */
     int64_t model_bytes;      /* weights, gradients, moments of each optimizer, gradient leaves of the micro-batches */

@@ -39,11 +39,11 @@ static void fill_doubles(double *to, size_t count, uint32_t stream)
     for (size_t i = 0; i < count; i++) to[i] = rng_normal(&r);
 }
 
-static void check_network_gradient(struct network_config c, int block)
+static void check_network_gradient(struct network_config c, int block, int micro_batch)
 {
     enum { SAMPLES = 3 };
-    static const struct network_kernels pairs = {.micro_batch = 2}; /* and a last one alone */
-    c.kernels = &pairs;
+    const struct network_kernels kernels = {.micro_batch = micro_batch};
+    c.kernels = &kernels;
     struct backend backend = backend_ref_double(block);
     struct network *net;
     struct err_note note;
@@ -89,7 +89,16 @@ static void check_network_gradient(struct network_config c, int block)
 
 void test_network_gradient_is_that_of_central_differences_with_strides(void)
 {
-    check_network_gradient(config_tiny(), 1);
+    check_network_gradient(config_tiny(), 1, 2); /* and a last sample alone */
+}
+
+void test_network_gradient_is_that_of_central_differences_where_levels_take_parts_of_a_micro_batch(void)
+{
+    struct network_config c = config_tiny(); /* 96, 24 and 6 pixels */
+    for (int i = 0; i < 2; i++) {
+        c.part_pixels = (int[]){48, 5}[i]; /* one, two and all three at a time; then each alone throughout */
+        check_network_gradient(c, 1, 3);
+    }
 }
 
 void test_network_gradient_is_that_of_central_differences_with_pooling_and_padding(void)
@@ -100,7 +109,7 @@ void test_network_gradient_is_that_of_central_differences_with_pooling_and_paddi
     c.norm = MODEL_NORM_GROUP;
     c.groups = 2;
     c.widths[0] = 2, c.widths[1] = 4, c.widths[2] = 6;
-    check_network_gradient(c, 4);
+    check_network_gradient(c, 4, 2);
 }
 
 void test_network_gradient_is_that_of_central_differences_without_norm(void)
@@ -110,10 +119,10 @@ void test_network_gradient_is_that_of_central_differences_without_norm(void)
     c.conv_bias = true;
     c.activation = MODEL_RELU;
     c.convs = 1;
-    check_network_gradient(c, 1);
+    check_network_gradient(c, 1, 2);
     c.levels = 1;
     c.convs = 3;
-    check_network_gradient(c, 1);
+    check_network_gradient(c, 1, 2);
 }
 
 /* ---- the fixed tree ---------------------------------------------------------------------------------- */
@@ -207,8 +216,30 @@ void test_network_sums_micro_batches_in_a_fixed_tree(void)
     }
 }
 
+void test_network_adds_the_parts_of_a_micro_batch_in_the_order_of_samples(void)
+{
+    struct network_config c = config_tiny();
+    const struct network_kernels kernels = {.micro_batch = 5};
+    struct network *net;
+    c.backend = "ref";
+    c.kernels = &kernels;
+    c.part_pixels = 1; /* each sample is a part */
+    CHECK_INT(network_new(&c, &net, NULL), OK);
+    network_init(net, 3);
+    size_t count = network_arena_count(net);
+    float *one = malloc(count * sizeof *one), *sum = malloc(count * sizeof *sum), *all = malloc(count * sizeof *all);
+    for (int i = 0; i < 5; i++) {
+        gradient_of(net, i, 1, i ? one : sum);
+        for (size_t k = 0; i && k < count; k++) sum[k] += one[k];
+    }
+    gradient_of(net, 0, 5, all);
+    CHECK(memcmp(all, sum, count * sizeof *all) == 0);
+    free(one), free(sum), free(all);
+    network_free(net);
+}
+
 /* Two gradients of one forward pass: twice the same is twice as much, and both at once are the same bits as one by one. */
-static void check_two_gradients(const char *backend, int micro_batch, enum network_algorithm algorithm)
+static void check_two_gradients(const char *backend, int micro_batch, int part_pixels, enum network_algorithm algorithm)
 {
     enum { SAMPLES = 5 };
     struct network_config c = config_tiny();
@@ -218,6 +249,7 @@ static void check_two_gradients(const char *backend, int micro_batch, enum netwo
     c.gradients = 2;
     c.lanes = 2;
     c.backend = backend;
+    c.part_pixels = part_pixels;
     for (int i = 0; !backend && i < 3; i++) c.widths[i] = (int[]){16, 24, 40}[i];
     c.kernels = kernels_of(c, micro_batch, algorithm);
     CHECK_INT(network_new(&c, &net, NULL), OK);
@@ -252,10 +284,11 @@ static void check_two_gradients(const char *backend, int micro_batch, enum netwo
 
 void test_network_gives_two_gradients_from_one_forward(void)
 {
-    for (int micro_batch = 1; micro_batch <= 3; micro_batch++) {
-        check_two_gradients("ref", micro_batch, ALGORITHM_DIRECT);
-        check_two_gradients(NULL, micro_batch, ALGORITHM_DIRECT);
-        check_two_gradients(NULL, micro_batch, ALGORITHM_WINOGRAD);
+    for (int which = 0; which < 6; which++) {
+        int micro_batch = 1 + which % 3, part_pixels = which < 3 ? 0 : 48;
+        check_two_gradients("ref", micro_batch, part_pixels, ALGORITHM_DIRECT);
+        check_two_gradients(NULL, micro_batch, part_pixels, ALGORITHM_DIRECT);
+        check_two_gradients(NULL, micro_batch, part_pixels, ALGORITHM_WINOGRAD);
     }
 }
 
@@ -295,6 +328,7 @@ void test_network_gradients_of_the_best_backend_are_those_of_plain_c(void)
         for (int i = 0; i < 3; i++) c.widths[i] = (int[]){10, 20, 24}[i];
         c.groups = 2;
         c.patch[0] = 24;
+        c.part_pixels = variant < 3 ? 0 : 150; /* 288, 72 and 18 pixels */
         size_t count;
         double off = 0, length = 0;
         float *want = canonical_gradient(c, "ref", NULL, &count);
@@ -362,6 +396,7 @@ void test_network_infers_what_it_computes_in_training(void)
             c.backend = best ? NULL : "ref";
             c.lanes = 3;
             c.batch = 4;
+            c.part_pixels = 48;
             c.kernels = kernels_of(c, 1 + down + best, best == 2 ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
             struct network *train, *infer;
             CHECK_INT(network_new(&c, &train, NULL), OK);

@@ -47,11 +47,11 @@ struct head_shape {
 #define NORM_EPS 1e-5
 
 /* The samples that one call works on, and how many elements lie from one to the next. Backward may work on two gradients of
-   the same forward pass at once (cotangents): the gradients of a second one follow those of the last sample of the first.
+   the same forward pass at once (cotangents): those of a sample lie side by side, so that some of the samples are a batch, too.
    Parameter gradients are overwritten with the sum over the samples, added up in their order. */
 struct batch {
     int samples, cotangents;
-    size_t value, gradient;           /* activations (and packed images), their gradients */
+    size_t value, gradient;           /* activations (and packed images); their gradients, each of either cotangent */
     size_t stats, logits;             /* statistics; logits and their gradients */
     size_t logits_apart, leaf_apart;  /* from the first cotangent to the second: logit gradients, parameter gradients */
 };
@@ -122,10 +122,14 @@ struct backend {
 struct backend backend_ref_float(int block);
 struct backend backend_ref_double(int block);
 
-/* Where the gradient of sample i of cotangent k lies, and of how many samples there are gradients in all. */
+/* Where the gradient of sample i of cotangent k lies, how far it is to that of the next sample, and how many there are in all. */
 static inline size_t batch_gradient(const struct batch *b, int k, int i)
 {
-    return (size_t)(k * b->samples + i) * b->gradient;
+    return (size_t)(i * b->cotangents + k) * b->gradient;
+}
+static inline size_t batch_gradient_step(const struct batch *b)
+{
+    return (size_t)b->cotangents * b->gradient;
 }
 static inline int batch_gradients(const struct batch *b)
 {

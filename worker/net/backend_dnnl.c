@@ -211,7 +211,7 @@ static void shim_weights(struct conv *c, int lane, const struct batch *b, void *
     float *apart = (float *)(void *)((unsigned char *)scratch + arena_round(shim_conv_scratch_bytes(kind))), *bias_apart = apart + weights_count(&c->shape);
     assert(b->samples <= c->use.samples);
     for (size_t i = 0; i < (size_t)b->samples; i++) {
-        shim_conv_run(kind, lane, scratch, (float *)UNCONST(in) + i * b->value, i ? apart : d_w, i ? bias_apart : d_bias, (float *)UNCONST(d_out) + i * b->gradient);
+        shim_conv_run(kind, lane, scratch, (float *)UNCONST(in) + i * b->value, i ? apart : d_w, i ? bias_apart : d_bias, (float *)UNCONST(d_out) + i * batch_gradient_step(b));
         if (i) c->simd->add(d_w, apart, weights_count(&c->shape));
         if (i && d_bias) c->simd->add(d_bias, bias_apart, (size_t)channels_padded(c->shape.out_channels, c->shape.block));
     }
@@ -220,7 +220,7 @@ static void shim_weights(struct conv *c, int lane, const struct batch *b, void *
 static void winograd_weights(struct conv *c, const struct batch *b, void *scratch, const float *in, const float *d_out, float *d_w, float *d_bias)
 {
     float *const w[2] = {d_w, d_w + b->leaf_apart}, *const bias[2] = {d_bias, d_bias ? d_bias + b->leaf_apart : NULL};
-    c->simd->winograd_backward_weights(&c->shape, b->samples, b->cotangents, b->value, in, b->gradient, d_out, batch_gradient(b, 1, 0), w,
+    c->simd->winograd_backward_weights(&c->shape, b->samples, b->cotangents, b->value, in, batch_gradient_step(b), d_out, batch_gradient(b, 1, 0), w,
                                        d_bias ? bias : NULL, scratch);
 }
 

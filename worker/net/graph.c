@@ -216,13 +216,35 @@ static void place_gradients(struct build *b)
     }
 }
 
+static void begin_stage(struct build *b, int level)
+{
+    struct graph *g = b->g;
+    size_t pixels = shape_pixels(level_shape(b, level)), most = b->config->part_pixels ? (size_t)b->config->part_pixels : PART_PIXELS;
+    assert(g->stages < STAGES_MAX);
+    g->stage[g->stages++] = (struct stage){.level = level, .first_node = g->nodes, .first_tensor = g->tensors, .fit = pixels < most ? (int)(most / pixels) : 1};
+}
+
+static void end_stage(struct graph *g)
+{
+    struct stage *s = &g->stage[g->stages - 1];
+    s->end_node = g->nodes;
+    s->end_tensor = g->tensors;
+}
+
 void graph_build(struct graph *g, const struct network_config *config, int block, size_t image_count)
 {
-    *g = (struct graph){.block = block};
+    *g = (struct graph){.block = block, .levels = config->levels};
     struct build b = {.g = g, .config = config};
     int v = g->image = add_value(&b, image_count);
-    for (int level = 0; level < config->levels; level++) v = add_encoder(&b, level, v);
-    for (int level = config->levels - 2; level >= 0; level--) v = add_decoder(&b, level, v);
+    for (int level = 0; level < config->levels; level++, end_stage(g)) {
+        begin_stage(&b, level);
+        v = add_encoder(&b, level, v);
+    }
+    for (int level = config->levels - 2; level >= 0; level--, end_stage(g)) {
+        begin_stage(&b, level);
+        v = add_decoder(&b, level, v);
+    }
     add_head(&b, v);
+    end_stage(g);
     place_gradients(&b);
 }

@@ -66,9 +66,22 @@ struct node {
     } shape;
 };
 
+/* What is done at one level on the way down (stage = level) or up (2 * levels - 2 - level; the head goes with level 0). Its nodes
+   and its tensors are neighbours. */
+enum { STAGES_MAX = 2 * NETWORK_LEVELS_MAX - 1 };
+struct stage {
+    int level, first_node, end_node, first_tensor, end_tensor;
+    int fit; /* samples that it takes at a time, where a micro-batch has more: see network_config.part_pixels */
+};
+static inline int stage_samples(const struct stage *s, int micro_batch)
+{
+    return s->fit < micro_batch ? s->fit : micro_batch;
+}
+
 struct graph {
     int block;
-    int nodes, values, tensors, buffers, layers;
+    int nodes, values, tensors, buffers, layers, levels, stages;
+    struct stage stage[STAGES_MAX];
     struct node node[NODES_MAX];
     struct value value[VALUES_MAX];
     struct tensor tensor[TENSORS_MAX];

@@ -45,11 +45,13 @@ static enum err want_kernels(struct network *net, struct err_note *note)
 
 static enum err make_layers(struct network *net, struct err_note *note)
 {
-    const struct conv_use use = {.forward_only = net->config.inference_only, .lanes = net->config.lanes, .samples = net->kernels.micro_batch,
-                                 .cotangents = net->config.gradients};
+    struct conv_use use = {.forward_only = net->config.inference_only, .lanes = net->config.lanes, .cotangents = net->config.gradients};
+    const struct stage *stage = net->graph.stage;
     for (int i = 0; i < net->graph.nodes; i++) {
         struct node *n = &net->graph.node[i];
+        if (i == stage->end_node) stage++;
         if (n->layer == NONE) continue;
+        use.samples = stage_samples(stage, net->kernels.micro_batch);
         struct network_layer_kernels *k = &net->kernels.layer[n->layer], wanted = *k;
         enum err e = net->backend.conv_new(&n->shape.conv, &use, k, &n->conv, note);
         if (e) return e;

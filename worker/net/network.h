@@ -7,7 +7,7 @@
        ...change network_weights(net) by network_gradient(net, k), both network_arena_count(net) floats long
    Two gradients from one forward: fill k = 0 and 1, call network_backward for each.
    Results are equal bit for bit for any number of lanes: gradients are summed over the samples of a micro-batch in their
-   order, over the micro-batches in a fixed tree. */
+   order (part by part: part_pixels), over the micro-batches in a fixed tree. */
 #ifndef WORKER_NET_NETWORK_H
 #define WORKER_NET_NETWORK_H
 #include <stdbool.h>
@@ -20,13 +20,13 @@
 #include "worker/net/shape.h"
 
 enum { NETWORK_BATCH_MAX = 4096, NETWORK_LEVELS_MAX = 8, NETWORK_CONVS_MAX = 4, NETWORK_GRADIENTS_MAX = 2, NETWORK_CHANNELS_MAX = 4096,
-       NETWORK_LAYERS_MAX = 2 * NETWORK_LEVELS_MAX * NETWORK_CONVS_MAX + NETWORK_LEVELS_MAX };
+       NETWORK_LAYERS_MAX = 2 * NETWORK_LEVELS_MAX * NETWORK_CONVS_MAX + NETWORK_LEVELS_MAX, PART_PIXELS = 8192 };
 
 /* Which algorithm computes what, layer by layer in canonical order (3x3 convolutions), and how many samples a lane takes at once.
    It decides the last bits of the weights, so it is part of what a run must repeat; it never depends on the number of lanes. */
 enum network_algorithm { ALGORITHM_DIRECT, ALGORITHM_WINOGRAD };
 struct network_kernels {
-    int micro_batch; /* samples in one call of a kernel, 1 up to the batch */
+    int micro_batch; /* samples that a lane takes at once, 1 up to the batch */
     int layers;      /* 0: not chosen yet; then all are direct */
     struct network_layer_kernels {
         char name[32]; /* "encoder.0.conv.0" */
@@ -52,6 +52,8 @@ struct network_config {
     int lanes;                       /* threads; 0: all of this process's affinity mask */
     const char *backend;             /* "dnnl", "ref"; NULL: the fastest that this machine has */
     const struct network_kernels *kernels; /* NULL: all direct, one sample at a time */
+    int part_pixels;                 /* 0: PART_PIXELS. A level takes a micro-batch in parts of about so many pixels: where images are large
+                                        activations stay near the processor, where they are small all samples share one reading of the weights */
     bool inference_only;             /* no gradients, no activations kept: network_infer only */
 };
 

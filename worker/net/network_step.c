@@ -36,17 +36,53 @@ static int samples_of(const struct network *net, int task)
     return left < net->group ? left : net->group;
 }
 
-static void run_forward(const struct network *net, const struct run *r, const float *const images[])
+/* Does `visit` with the samples of r, as many at a time as the stage takes. */
+static void each_part(const struct network *net, const struct run *r, int stage, void (*visit)(const struct network *net, const struct run *part, int stage))
+{
+    int most = stage_samples(&net->graph.stage[stage], net->kernels.micro_batch), samples = r->batch.samples;
+    for (int first = 0; first < samples; first += most) {
+        struct run part = run_part(r, first, samples - first < most ? samples - first : most);
+        visit(net, &part, stage);
+    }
+}
+
+static void forward_nodes(const struct run *r, const struct stage *s)
+{
+    for (const struct node *n = r->graph->node + s->first_node; n < r->graph->node + s->end_node; n++) {
+        n->op->forward(r, n);
+        run_lap(r, n, n->op->forward_kind);
+    }
+}
+
+/* Down to a level: what lies above it first, which takes fewer samples at a time. */
+static void forward_down(const struct network *net, const struct run *r, int stage)
 {
     const struct graph *g = &net->graph;
-    profile_start(r->profile, r->lane);
-    for (int i = 0; i < r->batch.samples; i++)
-        net->backend.image_pack(net->config.in_channels, g->node[0].shape.conv.in, images[i], run_value(r, g->image, i));
-    run_lap(r, &g->node[0], PROFILE_PACK);
-    for (int i = 0; i < g->nodes; i++) {
-        g->node[i].op->forward(r, &g->node[i]);
-        run_lap(r, &g->node[i], g->node[i].op->forward_kind);
+    if (stage) each_part(net, r, stage - 1, forward_down);
+    else {
+        for (int i = 0; i < r->batch.samples; i++)
+            r->backend->image_pack(net->config.in_channels, g->node[0].shape.conv.in, r->images[i], run_value(r, g->image, i));
+        run_lap(r, &g->node[0], PROFILE_PACK);
     }
+    forward_nodes(r, &g->stage[stage]);
+}
+
+static void forward_up(const struct network *net, const struct run *r, int stage)
+{
+    forward_nodes(r, &net->graph.stage[stage]);
+    if (stage + 1 < net->graph.stages) each_part(net, r, stage + 1, forward_up);
+}
+
+static void forward_bottom(const struct network *net, const struct run *r, int stage)
+{
+    forward_down(net, r, stage);
+    if (stage + 1 < net->graph.stages) each_part(net, r, stage + 1, forward_up);
+}
+
+static void run_forward(const struct network *net, const struct run *r)
+{
+    profile_start(r->profile, r->lane);
+    each_part(net, r, net->graph.levels - 1, forward_bottom);
 }
 
 static void forward_task(void *ctx, int task, int lane)
@@ -55,7 +91,8 @@ static void forward_task(void *ctx, int task, int lane)
     int first = task * net->group;
     struct run r = run_of(net, first, samples_of(net, task), lane, true);
     r.logits = (unsigned char *)network_logits(net, first);
-    run_forward(net, &r, net->images + first);
+    r.images = net->images + first;
+    run_forward(net, &r);
 }
 
 static void forward(struct network *net, int samples, const float *const images[], void (*task)(void *ctx, int task, int lane))
@@ -98,6 +135,54 @@ static void make_again(const struct run *r, const struct node *n)
     run_lap(r, before, PROFILE_NORM_AGAIN);
 }
 
+/* To the parameter gradients of a stage's samples before, those of a later part. Not what lies between tensors: nobody writes there. */
+static void add_part(const struct network *net, const struct run *part, const struct stage *s, const struct run *to)
+{
+    size_t e = part->backend->element_bytes;
+    for (const struct tensor *t = net->graph.tensor + s->first_tensor; t < net->graph.tensor + s->end_tensor; t++)
+        for (size_t k = 0; t->first >= net->first_element && k < (size_t)net->cotangents; k++)
+            part->backend->add(to->leaf + (k * to->batch.leaf_apart + t->first) * e, part->leaf + (k * part->batch.leaf_apart + t->first - part->leaf_first) * e,
+                               tensor_arena_count(&t->layout));
+}
+
+static void backward_nodes(const struct network *net, const struct run *r, int stage)
+{
+    const struct graph *g = &net->graph;
+    const struct stage *s = &g->stage[stage];
+    int first = s->first_node > net->first_node ? s->first_node : net->first_node;
+    struct run part = *r;
+    if (r->first) {
+        part.leaf = network_at(net, net->plan.part) + (size_t)(r->lane * net->config.gradients) * net->plan.part_bytes;
+        part.leaf_first = g->tensor[s->first_tensor].first;
+        part.batch.leaf_apart = net->plan.part_bytes / r->backend->element_bytes;
+    }
+    for (const struct node *n = g->node + s->end_node - 1; n >= g->node + first; n--) {
+        if (g->value[n->in].in_place_of != NONE) make_again(&part, n);
+        n->op->backward(&part, n);
+        run_lap(&part, n, n->op->backward_kind);
+    }
+    if (r->first) add_part(net, &part, s, r);
+}
+
+/* Up to a level, and through what leads to it: the last of forward first. */
+static void backward_up(const struct network *net, const struct run *r, int stage)
+{
+    if (stage + 1 < net->graph.stages) each_part(net, r, stage + 1, backward_up);
+    backward_nodes(net, r, stage);
+}
+
+static void backward_down(const struct network *net, const struct run *r, int stage)
+{
+    backward_nodes(net, r, stage);
+    if (stage) each_part(net, r, stage - 1, backward_down);
+}
+
+static void backward_bottom(const struct network *net, const struct run *r, int stage)
+{
+    if (stage + 1 < net->graph.stages) each_part(net, r, stage + 1, backward_up);
+    backward_down(net, r, stage);
+}
+
 static void backward_task(void *ctx, int task, int lane)
 {
     struct network *net = ctx;
@@ -106,12 +191,7 @@ static void backward_task(void *ctx, int task, int lane)
     r.leaf = network_leaf(net, task, net->k);
     r.d_logits = (const unsigned char *)network_logit_gradient(net, net->k, first);
     profile_start(r.profile, lane);
-    for (int i = net->graph.nodes - 1; i >= net->first_node; i--) {
-        const struct node *n = &net->graph.node[i];
-        if (net->graph.value[n->in].in_place_of != NONE) make_again(&r, n);
-        n->op->backward(&r, n);
-        run_lap(&r, n, n->op->backward_kind);
-    }
+    each_part(net, &r, net->graph.levels - 1, backward_bottom);
 }
 
 /* The fixed tree over micro-batches: ((0+1)+(2+3))+((4+5)+(6+7)) ... for each element, whoever computes the slice. */
@@ -166,8 +246,9 @@ static void look_task(void *ctx, int task, int lane)
     struct network *net = ctx;
     struct run r = run_of(net, lane * net->kernels.micro_batch, samples_of(net, task), lane, false);
     r.logits = (unsigned char *)network_logits(net, task * net->group);
+    r.images = net->images + task * net->group;
     r.profile = net->profile;
-    run_forward(net, &r, net->images + task * net->group);
+    run_forward(net, &r);
 }
 
 void network_look(struct network *net, int samples, const float *const images[])
@@ -181,7 +262,8 @@ static void infer_task(void *ctx, int task, int lane)
     const struct network *net = ctx;
     struct run r = run_of(net, lane * net->kernels.micro_batch, samples_of(net, task), lane, false);
     r.infer_logits = net->infer_logits + task * net->group;
-    run_forward(net, &r, net->images + task * net->group);
+    r.images = net->images + task * net->group;
+    run_forward(net, &r);
 }
 
 void network_infer(struct network *net, int count, const float *const images[], float *const logits[])

@@ -40,5 +40,21 @@ const void *run_read(const struct run *r, const struct node *n, bool backward)
 
 void *run_leaf(const struct run *r, int tensor)
 {
-    return tensor == NONE ? NULL : r->leaf + r->graph->tensor[tensor].first * r->backend->element_bytes;
+    return tensor == NONE ? NULL : r->leaf + (r->graph->tensor[tensor].first - r->leaf_first) * r->backend->element_bytes;
+}
+
+struct run run_part(const struct run *r, int first, int count)
+{
+    struct run part = *r;
+    size_t e = r->backend->element_bytes, s = (size_t)first;
+    part.batch.samples = count;
+    part.first += first;
+    part.images += first;
+    part.values += s * r->batch.value * e;
+    part.stats += s * r->batch.stats * e;
+    part.gradients += s * batch_gradient_step(&r->batch) * e;
+    if (r->infer_logits) part.infer_logits += first;
+    else part.logits += s * r->batch.logits * e;
+    if (r->d_logits) part.d_logits += s * r->batch.logits * e;
+    return part;
 }

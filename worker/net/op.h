@@ -4,16 +4,19 @@
 #include "worker/net/graph.h"
 #include "worker/net/profile.h"
 
-/* Where everything of one micro-batch on one lane lies; pointers are to its first sample. */
+/* Where everything of one micro-batch, or of some of its samples, on one lane lies; pointers are to the first sample. */
 struct run {
     const struct backend *backend;
     const struct graph *graph;
     int lane;
     bool keep;               /* training: values stay for backward */
     struct batch batch;
+    int first;               /* the first sample's place in the micro-batch */
+    const float *const *images; /* plain, of each sample */
     unsigned char *values, *stats, *gradients, *scratch;
     unsigned char *weights, *prepared; /* arenas */
-    unsigned char *leaf;     /* the micro-batch's gradient of all parameters, in arena form */
+    unsigned char *leaf;     /* the gradient of the parameters from element leaf_first on, in arena form */
+    size_t leaf_first;
     unsigned char *logits;
     float *const *infer_logits; /* or NULL: of each sample, in place of `logits` */
     const unsigned char *d_logits;
@@ -41,6 +44,8 @@ void *run_prepared(const struct run *r, const struct node *n, bool backward);
 /* What forward or backward data reads: the prepared weights, or the arena's. */
 const void *run_read(const struct run *r, const struct node *n, bool backward);
 void *run_leaf(const struct run *r, int tensor);                  /* NULL for NONE */
+/* Samples first .. first + count - 1 of r. */
+struct run run_part(const struct run *r, int first, int count);
 static inline void run_lap(const struct run *r, const struct node *n, enum profile_kind kind)
 {
     profile_lap(r->profile, r->lane, kind, (int)(n - r->graph->node), batch_gradients(&r->batch));

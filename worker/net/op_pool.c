@@ -9,7 +9,7 @@ static void forward(const struct run *r, const struct node *n)
 static void backward(const struct run *r, const struct node *n)
 {
     for (int i = 0; i < batch_gradients(&r->batch); i++)
-        r->backend->pool_backward(&n->shape.pool, run_value(r, n->in, i % r->batch.samples), run_gradient(r, n->d_out, i), run_gradient(r, n->d_in, i));
+        r->backend->pool_backward(&n->shape.pool, run_value(r, n->in, i / r->batch.cotangents), run_gradient(r, n->d_out, i), run_gradient(r, n->d_in, i));
 }
 
 const struct op op_pool = {"pool", forward, backward, NULL, NULL, PROFILE_POOL, PROFILE_POOL};

@@ -74,6 +74,17 @@ static size_t place_gradients(struct graph *g, size_t element_bytes)
     return bytes;
 }
 
+/* Elements of the largest stage that takes a micro-batch in parts. */
+static size_t largest_part(const struct graph *g, int micro_batch)
+{
+    size_t largest = 0;
+    for (const struct stage *s = g->stage; s < g->stage + g->stages; s++) {
+        size_t end = s->end_tensor < g->tensors ? g->tensor[s->end_tensor].first : g->arena_count, count = end - g->tensor[s->first_tensor].first;
+        if (stage_samples(s, micro_batch) < micro_batch && count > largest) largest = count;
+    }
+    return largest;
+}
+
 /* Elements of the arena of prepared weights. */
 static size_t place_prepared(struct graph *g)
 {
@@ -97,6 +108,7 @@ void plan_memory(struct graph *g, const struct network_config *config, const str
     p->passing_bytes = place_passing(g, e);
     p->gradient_bytes = place_gradients(g, e);
     p->arena_bytes = g->arena_count * e;
+    p->part_bytes = arena_round(largest_part(g, config->kernels->micro_batch) * e);
     p->stats_bytes = arena_round(g->stats_count * e);
     for (int i = 0; i < g->nodes; i++) {
         if (g->node[i].op == &op_head) p->logit_bytes = arena_round((size_t)g->node[i].shape.head.out_channels * g->node[i].shape.head.pixels * e);
@@ -117,4 +129,5 @@ void plan_memory(struct graph *g, const struct network_config *config, const str
     for (size_t k = 0; k < gradients; k++) p->d_logits[k] = arena_place(&p->all, batch, p->logit_bytes);
     p->gradients = arena_place(&p->all, batch ? slots * gradients : 0, p->gradient_bytes);
     p->scratch = arena_place(&p->all, lanes, p->scratch_bytes);
+    p->part = arena_place(&p->all, lanes * gradients, p->part_bytes);
 }

@@ -97,10 +97,10 @@ static void conv_weights_of_cotangent(const struct conv_shape *s, const struct b
     for (int v = 0; v < vectors; v += 2) {
         size_t at = vector_at(v, pixels, block), w_at = vector_at(v, rows, block);
         for (size_t i = 0; i < (size_t)batch->samples; i++)
-            conv_vector_weights(s, v + 1 < vectors, in + i * batch->value, d_out + i * batch->gradient + at, vector_at(v + 1, pixels, block) - at, d_w + w_at,
+            conv_vector_weights(s, v + 1 < vectors, in + i * batch->value, d_out + i * batch_gradient_step(batch) + at, vector_at(v + 1, pixels, block) - at, d_w + w_at,
                                 vector_at(v + 1, rows, block) - w_at);
     }
-    if (d_bias) channel_sums(d_out, batch->samples, batch->gradient, s->out_channels, pixels, block, d_bias);
+    if (d_bias) channel_sums(d_out, batch->samples, batch_gradient_step(batch), s->out_channels, pixels, block, d_bias);
 }
 
 static void conv_backward_weights(const struct conv_shape *s, const struct batch *b, const float *in, const float *d_out, float *d_w, float *d_bias)

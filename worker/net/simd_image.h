@@ -56,9 +56,9 @@ static void image_weights_of_cotangent(const struct conv_shape *s, const struct 
     for (int v = 0; v < vectors_of(s->out_channels, block); v++)
         for (int c = 0; c < s->in_channels; c++)
             for (size_t i = 0; i < (size_t)b->samples; i++)
-                image_taps(in + i * b->value + (size_t)c * plane, row, d_out + i * b->gradient + vector_at(v, shape_pixels(s->out), block), rows, columns, step,
+                image_taps(in + i * b->value + (size_t)c * plane, row, d_out + i * batch_gradient_step(b) + vector_at(v, shape_pixels(s->out), block), rows, columns, step,
                            d_w + ((size_t)(v * VEC / block) * (size_t)s->in_channels + (size_t)c) * 9 * step + (size_t)(v * VEC % block));
-    if (d_bias) channel_sums(d_out, b->samples, b->gradient, s->out_channels, shape_pixels(s->out), block, d_bias);
+    if (d_bias) channel_sums(d_out, b->samples, batch_gradient_step(b), s->out_channels, shape_pixels(s->out), block, d_bias);
 }
 
 static void image_backward_weights(const struct conv_shape *s, const struct batch *b, const float *in, const float *d_out, float *d_w, float *d_bias)

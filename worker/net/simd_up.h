@@ -144,8 +144,8 @@ static void up_sample_weights(const struct up_shape *s, const float *in, const f
 static void up_weights_of_cotangent(const struct up_shape *s, const struct batch *batch, const float *in, const float *d_out, float *d_w, float *d_bias)
 {
     memset(d_w, 0, 4 * (size_t)channels_padded(s->in_channels, s->block) * (size_t)channels_padded(s->out_channels, s->block) * sizeof(float));
-    for (size_t i = 0; i < (size_t)batch->samples; i++) up_sample_weights(s, in + i * batch->value, d_out + i * batch->gradient, d_w);
-    channel_sums(d_out, batch->samples, batch->gradient, s->out_channels, 4 * shape_pixels(s->in), s->block, d_bias);
+    for (size_t i = 0; i < (size_t)batch->samples; i++) up_sample_weights(s, in + i * batch->value, d_out + i * batch_gradient_step(batch), d_w);
+    channel_sums(d_out, batch->samples, batch_gradient_step(batch), s->out_channels, 4 * shape_pixels(s->in), s->block, d_bias);
 }
 
 static void up_backward_weights(const struct up_shape *s, const struct batch *b, const void *in, const void *d_out, void *d_w, void *d_bias)

@@ -177,7 +177,7 @@ INLINE void winograd_weight(const float *g, size_t tap, float *u, size_t apart)
     for (size_t r = 0; r < 6; r++, u += 6 * apart) {
         vec t[6] UNSET;
         winograd_g(half[r], t);
-        for (size_t c = 0; c < 6; c++) vec_store(u + c * apart, t[c]);
+        for (size_t c = 0; c < 6; c++) vec_store_past(u + c * apart, t[c]);
     }
 }
 

@@ -45,7 +45,7 @@ INLINE size_t winograd_grid_count(int tiles, size_t channels)
    be as large as they are. */
 static int winograd_block_tiles(size_t ins, size_t outs, int all)
 {
-    size_t weights = WINO_ALL * ins * outs, floats = WINO_ALL * (ins + outs), budget = 48 * 1024;
+    size_t weights = WINO_ALL * ins * outs, floats = WINO_ALL * (ins + outs), budget = (VEC == 16 ? 64 : 48) * 1024;
     size_t most = (weights > budget ? weights : budget) / floats / WINO_ROWS * WINO_ROWS;
     if (most < WINO_ROWS) most = WINO_ROWS;
     if (most > WINO_TILES_MAX) most = WINO_TILES_MAX;
@@ -90,6 +90,7 @@ static void winograd_prepare(const struct conv_shape *s, bool backward, const fl
                 winograd_weight(taps, VEC, prepared + o * p.ins + in * wide + v, p.ins * p.outs);
             }
     }
+    vec_fence();
 }
 
 /* ---- tiles ---------------------------------------------------------------------------------------------- */

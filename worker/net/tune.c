@@ -197,13 +197,16 @@ static enum err choose(struct tuning *t, const struct graph *g, int samples, str
     int batch = t->config->batch, tasks = (batch + samples - 1) / samples, lanes = t->config->lanes ? t->config->lanes : lanes_default_count();
     double gradients = t->config->gradients, total = gradients * leaf_passes * (double)(g->arena_count * sizeof(float)) / leaf_bytes_a_ns / samples;
     kernels->micro_batch = samples;
+    const struct stage *stage = g->stage;
     for (int i = 0; i < g->nodes; i++) {
         const struct node *n = &g->node[i];
+        if (i == stage->end_node) stage++;
         if (!has_choice(n)) continue;
+        int together = stage_samples(stage, samples);
         for (enum tune_kind kind = 0; kind < TUNE_KINDS; kind++) {
             double direct = 0, winograd;
-            enum err e = cost(t, &n->shape.conv, kind, ALGORITHM_WINOGRAD, samples, &winograd);
-            if (!e && isfinite(winograd)) e = cost(t, &n->shape.conv, kind, ALGORITHM_DIRECT, samples, &direct);
+            enum err e = cost(t, &n->shape.conv, kind, ALGORITHM_WINOGRAD, together, &winograd);
+            if (!e && isfinite(winograd)) e = cost(t, &n->shape.conv, kind, ALGORITHM_DIRECT, together, &direct);
             if (e) return e;
             bool wins = isfinite(winograd) && winograd < direct * (1 - noise);
             set_kind(&kernels->layer[n->layer], kind, wins ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
@@ -228,7 +231,8 @@ enum err network_tune(const struct network_config *config, struct tune_table *ta
     struct network_kernels now = net->kernels;
     double best = INFINITY, ns;
     *kernels = net->kernels;
-    for (int samples = 1; samples <= MICRO_BATCH_TUNED_MAX && samples <= config->batch && !e; samples *= 2) {
+    int most = micro_batch_tuned_max(config->batch, config->patch, config->rank);
+    for (int samples = 1; samples <= most && !e; samples *= 2) {
         e = choose(&t, &net->graph, samples, &now, &ns);
         if (e || !(ns < best * (1 - noise))) continue;
         best = ns;

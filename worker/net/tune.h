@@ -24,7 +24,7 @@ struct tune_table {
 /* Fills `kernels` for the network of `config` (its lanes, batch and backend; `kernels` and `inference_only` of it are not read):
    for every layer and kind the algorithm of the least time, and the micro-batch with the least time of a step in all. Looks up
    what `table` knows, measures the rest on the calling thread and adds it: with the same table the choice is the same. A layer
-   with one algorithm only is direct and not measured. Micro-batches up to MICRO_BATCH_TUNED_MAX (schema/job/job_memory.h).
+   with one algorithm only is direct and not measured. Micro-batches up to micro_batch_tuned_max (schema/job/job_memory.h).
    ERR_NO_MEMORY, and what network_new refuses. */
 enum err network_tune(const struct network_config *config, struct tune_table *table, struct network_kernels *kernels, struct err_note *note) MUST_USE;
 #endif

@@ -10,6 +10,7 @@ typedef __m512 vec;
 typedef __mmask16 vec_mask;
 #define vec_load(p) _mm512_loadu_ps(p)
 #define vec_store(p, a) _mm512_storeu_ps(p, a)
+#define vec_store_past(p, a) _mm512_stream_ps(p, a) /* a whole line, past the caches: for what is read much later; then vec_fence() */
 #define vec_set(x) _mm512_set1_ps(x)
 #define vec_add(a, b) _mm512_add_ps(a, b)
 #define vec_sub(a, b) _mm512_sub_ps(a, b)
@@ -56,6 +57,10 @@ typedef __m128 vec_mask;
 #define vec_either(m, n) _mm_or_ps(m, n)
 #define vec_if(m, a, b) _mm_or_ps(_mm_and_ps(m, a), _mm_andnot_ps(m, b))
 #endif
+#ifndef vec_store_past
+#define vec_store_past(p, a) vec_store(p, a) /* less than a line */
+#endif
+#define vec_fence() _mm_sfence() /* what went past the caches is there before anything that is stored later */
 #define vec_zero() vec_set(0)
 #define INLINE static inline __attribute__((always_inline))
 /* After a local array that is written before it is read: the build's flags would clear it each time. */
