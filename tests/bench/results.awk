@@ -1,4 +1,4 @@
-# results.awk: from the lines of training.sh to tables. In: net, threads, losses, heat|final, then a line of bench_turns.
+# results.awk: from the lines of training.sh to tables. In: net, threads, losses, heat|final|alone, then a line of bench_turns.
 function median(key,   i, j, n, v, x) { # of turn[key, 1..turns[key]]; insertion sort: a few numbers
     n = turns[key]
     for (i = 1; i <= n; i++) {
@@ -7,6 +7,13 @@ function median(key,   i, j, n, v, x) { # of turn[key, 1..turns[key]]; insertion
         v[j + 1] = x
     }
     return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+}
+# The median over the rounds of what contestant `a` took by what `b` took in the same round; 0: not measured.
+function relative(net, a, b,   r, key) {
+    key = net SUBSEP a SUBSEP b
+    for (r = 0; (net, a, r) in alone; r++)
+        if ((net, b, r) in alone) turn[key, ++turns[key]] = alone[net, a, r] / alone[net, b, r]
+    return turns[key] ? median(key) : 0
 }
 function rate(cell, who,   m) { m = median(cell SUBSEP who); return m > 0 ? batch[net_of[cell]] / m : 0 }
 function trim(text) { gsub(/^ +| +$/, "", text); return text }
@@ -21,6 +28,9 @@ function flush_cell(cell,   w, i, ours, text) {
     print text " |"
 }
 BEGIN { FS = "\t"; batch["xs"] = 16; batch["s"] = 8 }
+$4 == "alone" && $5 == "turn" { alone[$1, $6, $7] = $8; if (!($1 in of_alone)) alone_nets[++alone_count] = $1; of_alone[$1] = $7 + 1 }
+$4 == "alone" && $5 == "missing" { missing[$1 " alone: " $6 ": " $7] }
+$4 == "alone" { next }
 { cell = $1 SUBSEP $2 SUBSEP $3 SUBSEP $4; net_of[cell] = $1; threads_of[cell] = $2; losses_of[cell] = $3 }
 $4 == "final" && !(cell in seen) { seen[cell]; cells[++count] = cell }
 { who = $6; version = substr(who, 1, index(who, ":") - 1) }
@@ -52,11 +62,13 @@ END {
     print head " |"; print line "|"
     for (c = 1; c <= count; c++) flush_cell(cells[c])
     print ""
-    for (c = 1; c <= count; c++) {
-        cell = cells[c]; net = net_of[cell]; t = threads_of[cell]; l = losses_of[cell]
-        one = net SUBSEP "1" SUBSEP l SUBSEP "final"; single = net SUBSEP t SUBSEP "1" SUBSEP "final"
-        if (t == 2 && (one in seen)) printf "- %s, %s losses: two threads are %.2f times one\n", net, l, rate(cell, "ours") / rate(one, "ours")
-        if (l == 2 && (single in seen)) printf "- %s, %s threads: a two-loss step costs %.2f times a one-loss step\n", net, t, rate(single, "ours") / rate(cell, "ours")
+    if (alone_count) print "Turns of ours alone, medians of the ratios within a turn:\n"
+    for (i = 1; i <= alone_count; i++) {
+        net = alone_nets[i]
+        for (l = 1; l <= 2; l++)
+            if ((x = relative(net, "1." l, "2." l)) > 0) printf "- %s, %d loss%s: two threads are %.2f times one (%d turns)\n", net, l, (l == 1 ? "" : "es"), x, of_alone[net]
+        for (t = 1; t <= 2; t++)
+            if ((x = relative(net, t ".2", t ".1")) > 0) printf "- %s, %d thread%s: a two-loss step costs %.2f times a one-loss step\n", net, t, (t == 1 ? "" : "s"), x
     }
     for (m in missing) print "- not measured: " m
     for (c = 1; c <= count; c++) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # training.sh: steps of networks xs and s, ours and PyTorch's in turns within one run, beside what the machine could do at best.
 # Called by run.sh (its knobs are there). First a heat: each mode of each peer; the fastest of each PyTorch goes on to the turns.
+# What a second thread and a second loss do is told from turns of ours alone: a peer's idle threads spin into the turn after its own.
 set -euo pipefail
 here=$(dirname "$0") bin=$TANDEM_BIN
 nets=${NETS:-xs s} threads=${THREADS:-1 2} losses=${LOSSES:-1 2}
@@ -47,8 +48,18 @@ fastest() { # NET THREADS LABEL FACTOR: the modes within FACTOR of the fastest, 
         END {printf "%s", first; for (m in best) if (m != first && best[m] <= factor * least) printf " %s", m; print ""}' "$facts"
 }
 
+alone() { # alone NET: ours on each number of threads with each number of losses; a contestant is called THREADS.LOSSES
+    local net=$1 rounds=$([ -n "$QUICK" ] && echo 1 || echo "${ROUNDS:-9}") contestants=()
+    for t in $threads; do
+        for l in $losses; do contestants+=("$t.$l=exec $bin/bench_step $net $t $l"); done
+    done
+    echo "$(date +%T) training: $net: turns of ours alone" >&2
+    turns "$net" 0 0 alone "$rounds" "$steps" "${contestants[@]}"
+}
+
 : >"$facts"
 for net in $nets; do
+    alone "$net"
     for t in $threads; do
         against=()
         for ((i = 0; i < ${#peers[@]}; i += 2)); do
