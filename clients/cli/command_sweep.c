@@ -69,14 +69,15 @@ static void say_left_out(const json_t *sweep)
     size_t i;
     json_t *name;
     double duplicates = json_number_at(sweep, "duplicates");
+    char count[64];
     json_array_foreach(json_object_get(sweep, "not_built"), i, name) fprintf(stderr, "%s%s", i ? ", " : "tandem: not among the trials, as they are not built yet: ", json_string_value(name));
     if (json_array_size(json_object_get(sweep, "not_built"))) fputc('\n', stderr);
-    if (duplicates > 0) fprintf(stderr, "tandem: %.0f trials were named twice and run once\n", duplicates);
+    if (duplicates > 0) fprintf(stderr, "tandem: %s %s named twice and run once\n", render_counted(duplicates, "trial", count, sizeof count), duplicates == 1 ? "was" : "were");
 }
 
 static void print_sweep(struct cli *cli, const struct api_reply *reply)
 {
-    char counts[LINE_BYTES] = "", name[128];
+    char counts[LINE_BYTES] = "", name[128], trials[64], variants[64];
     const json_t *sweep = reply->json;
     if (cli->output == OUTPUT_JSON) {
         cli_print_json(reply);
@@ -88,8 +89,8 @@ static void print_sweep(struct cli *cli, const struct api_reply *reply)
     }
     add_counts(counts, sizeof counts, json_object_get(sweep, "jobs"));
     add_counts(counts, sizeof counts, json_object_get(sweep, "failures"));
-    printf("%s  %s  %.0f trials of %.0f variants%s  %s\n", json_text_at(sweep, "id"), json_text_at(sweep, "state"), json_number_at(sweep, "trials"), json_number_at(sweep, "variants"), counts,
-           render_plain(json_text_at(sweep, "name"), name, sizeof name));
+    printf("%s  %s  %s of %s%s  %s\n", json_text_at(sweep, "id"), json_text_at(sweep, "state"), render_counted(json_number_at(sweep, "trials"), "trial", trials, sizeof trials),
+           render_counted(json_number_at(sweep, "variants"), "variant", variants, sizeof variants), counts, render_plain(json_text_at(sweep, "name"), name, sizeof name));
     say_left_out(sweep);
     fflush(stdout);
 }
@@ -97,17 +98,22 @@ static void print_sweep(struct cli *cli, const struct api_reply *reply)
 static void print_preview(struct cli *cli, const struct api_reply *reply)
 {
     const json_t *compute = json_object_get(reply->json, "compute"), *labels = json_object_get(reply->json, "labels");
-    char bytes[32], label[200], folds[40] = "", least[80] = "";
+    char bytes[32], label[200], folds[80] = "", least[80] = "", count[6][64];
     double epochs = json_number_at(compute, "epochs"), at_least = json_number_at(compute, "epochs_at_least");
     if (cli->output == OUTPUT_JSON) {
         cli_print_json(reply);
         return;
     }
     render_bytes(json_number_at(compute, "memory_bytes"), bytes, sizeof bytes);
-    if (json_number_at(reply->json, "folds") > 0) snprintf(folds, sizeof folds, " on %.0f folds", json_number_at(reply->json, "folds"));
+    if (json_number_at(reply->json, "folds") > 0) snprintf(folds, sizeof folds, " on %s", render_counted(json_number_at(reply->json, "folds"), "fold", count[0], sizeof count[0]));
     if (at_least < epochs) snprintf(least, sizeof least, " (%.0f if all is pruned at the first rung)", at_least);
-    printf("%.0f jobs: %.0f variants with %.0f seeds%s; %.0f epochs%s, %.0f steps, %.0f pictures; at most about %s of memory each\n", json_number_at(reply->json, "trials"),
-           json_number_at(reply->json, "variants"), json_number_at(reply->json, "seeds"), folds, epochs, least, json_number_at(compute, "steps"), json_number_at(compute, "pictures"), bytes);
+    const struct {
+        double number;
+        const char *noun;
+    } told[] = {{json_number_at(reply->json, "trials"), "job"}, {json_number_at(reply->json, "variants"), "variant"}, {json_number_at(reply->json, "seeds"), "seed"},
+                {epochs, "epoch"}, {json_number_at(compute, "steps"), "step"}, {json_number_at(compute, "pictures"), "picture"}};
+    for (size_t i = 0; i < 6; i++) render_counted(told[i].number, told[i].noun, count[i], sizeof count[i]);
+    printf("%s: %s with %s%s; %s%s, %s, %s; at most about %s of memory each\n", count[0], count[1], count[2], folds, count[3], least, count[4], count[5], bytes);
     for (size_t i = 0; i < json_array_size(labels); i++) printf("  %s\n", render_plain(json_string_value(json_array_get(labels, i)), label, sizeof label));
     say_left_out(reply->json);
 }

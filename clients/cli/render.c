@@ -149,6 +149,12 @@ void render_bytes(double bytes, char *to, size_t size)
         err_print(to, size, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
+const char *render_counted(double count, const char *noun, char *to, size_t size)
+{
+    err_print(to, size, "%.0f %s%s", count, noun, count == 1 ? "" : "s");
+    return to;
+}
+
 void render_curve(const double *values, size_t count, int columns, int rows, FILE *to)
 {
     if (!count) return;

@@ -28,6 +28,7 @@ void table_free(struct table *t);
 void render_bar(double share, int width, char *to, size_t size);
 void render_duration(double seconds, char *to, size_t size); /* "1 h 02 min", "3 min 05 s", "12 s" */
 void render_bytes(double bytes, char *to, size_t size);      /* "1.5 MiB" */
+const char *render_counted(double count, const char *noun, char *to, size_t size); /* "1 trial", "3 trials"; `to` */
 /* Values in [0,1] as a chart of `rows` lines with their axis, at most `columns` wide. */
 void render_curve(const double *values, size_t count, int columns, int rows, FILE *to);
 /* A text without control characters; "" for NULL. */

@@ -16,7 +16,7 @@
 #include "worker/net/dnnl_shim.h"
 #endif
 
-enum { KINDS = PROFILE_LAYER_KINDS, SAMPLES_MAX = 8, SIZES = 5, TRIES = 2, WAYS_MAX = 12, TIMES_MAX = 64 };
+enum { KINDS = PROFILE_LAYER_KINDS, SAMPLES_MAX = 16, SIZES = 5, TRIES = 2, WAYS_MAX = 16, TIMES_MAX = 64 };
 static const size_t sizes[SIZES] = {1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26}; /* bytes in work */
 
 struct times {
@@ -72,7 +72,11 @@ static void want_scratch(struct limit *m, size_t bytes)
 
 static void keep(struct times *t, double value)
 {
-    if (t->count < TIMES_MAX) t->each[t->count++] = value;
+    if (t->count == TIMES_MAX) {
+        fprintf(stderr, "bench_limit: more than %d times of one call: fewer rounds, please\n", TIMES_MAX);
+        exit(1);
+    }
+    t->each[t->count++] = value;
 }
 
 static int by_value(const void *a, const void *b)
@@ -370,7 +374,7 @@ int main(int argc, char **argv)
     struct err_note note = {0};
     char line[64];
     if (backend_find(NULL, &m.backend, &note) || network_prepare(&config, &m.backend, &m.net, &note)) return printf("unavailable: %s\n", note.detail), 3;
-    m.samples_most = large ? 4 : SAMPLES_MAX;
+    m.samples_most = large ? SAMPLES_MAX / 2 : SAMPLES_MAX;
     take_room(&m);
     if (m.backend.thread_start) m.backend.thread_start();
     printf("ready %s, up to %d samples a call\n", m.backend.name, m.samples_most);

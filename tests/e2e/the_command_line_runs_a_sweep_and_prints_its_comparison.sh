@@ -17,7 +17,7 @@ SWEEP
 grep -q "^  constant 0.5$" preview.txt || fail "the preset lacks constant 0.5: $(cat preview.txt)"
 grep -q "with 3 seeds; " preview.txt || fail "no count: $(cat preview.txt)"
 "$tandem" sweep preview sweep.json --set folds=2 --set 'prune={"min_epochs": 1}' >preview.txt || fail "preview with folds: $(cat preview.txt)"
-grep -q "with 1 seeds on 2 folds; 8 epochs (4 if all is pruned at the first rung), " preview.txt || fail "folds and pruning are not told: $(cat preview.txt)"
+grep -q "with 1 seed on 2 folds; 8 epochs (4 if all is pruned at the first rung), " preview.txt || fail "folds and pruning are not told: $(cat preview.txt)"
 
 id=$("$tandem" sweep submit sweep.json --seeds 1 --wait -o name) || fail "submit ended with $?"
 [ "$("$tandem" ls --sweep "$id" -o name | wc -l)" = 2 ] || fail "ls --sweep does not show its two jobs"
