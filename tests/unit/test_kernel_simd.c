@@ -29,17 +29,20 @@ static void compare_small(const struct backend *fast, const struct backend *law)
     }
 }
 
-static struct pair two_activations(int parts, int channels, struct shape s, int block, uint32_t stream)
+/* One after the other. */
+static struct pair activations(int count, int parts, int channels, struct shape s, int block, uint32_t stream)
 {
-    struct pair a = activation_random(parts, channels, s, block, stream), b = activation_random(parts, channels, s, block, stream + 1);
-    struct pair both = pair_empty(2 * a.count);
-    memcpy(both.f, a.f, a.count * sizeof(float)), memcpy(both.f + a.count, b.f, a.count * sizeof(float));
-    memcpy(both.d, a.d, a.count * sizeof(double)), memcpy(both.d + a.count, b.d, a.count * sizeof(double));
-    pair_free(&a), pair_free(&b);
-    return both;
+    size_t each = activation_count(parts, channels, s, block);
+    struct pair all = pair_empty((size_t)count * each);
+    for (int i = 0; i < count; i++) {
+        struct pair a = activation_random(parts, channels, s, block, stream + (uint32_t)i);
+        memcpy(all.f + (size_t)i * each, a.f, each * sizeof(float)), memcpy(all.d + (size_t)i * each, a.d, each * sizeof(double));
+        pair_free(&a);
+    }
+    return all;
 }
 
-/* Two samples, images of several pieces of 128 output pixels, the last of them not whole; what was there is overwritten. */
+/* Two samples, two gradients of each, images of several pieces of 128 output pixels, the last of them not whole; what was there is overwritten. */
 static void compare_pieces(const struct backend *fast, const struct backend *law)
 {
     static const int sizes[][2] = {{5, 131}, {23, 30}, {41, 9}};
@@ -52,10 +55,18 @@ static void compare_pieces(const struct backend *fast, const struct backend *law
         s.out = shape_convolved(s.in, s.stride);
         CHECK_INT(law->conv_new(&s, &use_of_one, &direct, &conv, NULL), OK);
         size_t in = activation_count(2, 17, s.in, s.block), out = activation_count(1, 20, s.out, s.block);
-        struct pair x = two_activations(2, 17, s.in, s.block, 0), d_y = two_activations(1, 20, s.out, s.block, 2), d_w = pair_random(tensor_arena_count(&layout), 4);
-        const struct batch two = {.samples = 2, .cotangents = 1, .value = in, .gradient = out};
-        kernels->conv_backward_weights(&s, &two, x.f, d_y.f, d_w.f, NULL);
-        law->conv_backward_weights(conv, 0, &two, NULL, x.d, d_y.d, d_w.d, NULL);
+        size_t weights = tensor_arena_count(&layout), biases = (size_t)channels_padded(20, s.block);
+        struct pair x = activations(2, 2, 17, s.in, s.block, 0), d_y = activations(4, 1, 20, s.out, s.block, 2), d_w = pair_random(2 * (weights + biases), 6);
+        const struct batch two = {.samples = 2, .cotangents = 2, .value = in, .gradient = out, .leaf_apart = weights + biases};
+        kernels->conv_backward_weights(&s, &two, x.f, d_y.f, d_w.f, d_w.f + weights);
+        law->conv_backward_weights(conv, 0, &two, NULL, x.d, d_y.d, d_w.d, d_w.d + weights);
+        for (int k = 0; k < 2; k++) { /* each by itself: as one gradient of a batch whose samples lie two gradients apart */
+            struct pair alone = pair_empty(weights);
+            const struct batch one = {.samples = 2, .cotangents = 1, .value = in, .gradient = 2 * out};
+            law->conv_backward_weights(conv, 0, &one, NULL, x.d, d_y.d + (size_t)k * out, alone.d, NULL);
+            CHECK(memcmp(alone.d, d_w.d + (size_t)k * two.leaf_apart, weights * sizeof(double)) == 0);
+            pair_free(&alone);
+        }
         check_close("backward weights by pieces", d_w, 2.0 * (double)shape_pixels(s.out));
         law->conv_free(conv);
         pair_free(&x), pair_free(&d_y), pair_free(&d_w);

@@ -249,6 +249,7 @@ static void check_two_gradients(const char *backend, int micro_batch, int part_p
     c.gradients = 2;
     c.lanes = 2;
     c.backend = backend;
+    c.down = micro_batch % 2 ? MODEL_DOWN_MAXPOOL : MODEL_DOWN_STRIDE;
     c.part_pixels = part_pixels;
     for (int i = 0; !backend && i < 3; i++) c.widths[i] = (int[]){16, 24, 40}[i];
     c.kernels = kernels_of(c, micro_batch, algorithm);
