@@ -18,3 +18,10 @@ same kernels "$(tr -d ' \n' <first/resolved.json | grep -o '"kernels":.*')" "$(t
 "$train" second/resolved.json --out third --threads 1 >third.log
 same weights "$("$train" hash second)" "$("$train" hash third)"
 same weights "$("$train" hash first)" "$("$train" hash second)"
+# kernels that keep some of the threads idle are taken, and said
+sed 's/"micro_batch": *[0-9]*/"micro_batch": 3/' second/resolved.json >together.json
+"$train" together.json --out fourth --threads 2 >fourth.log 2>&1
+"$train" together.json --out fifth --threads 1 >fifth.log 2>&1
+grep -qF 'kernels: micro-batches of 3 in a batch of 3 keep 1 of 2 threads busy; a smaller kernels.micro_batch, or none, uses them all' fourth.log || { cat fourth.log; exit 1; }
+! grep -qF 'threads busy' fifth.log
+same weights "$("$train" hash fourth)" "$("$train" hash fifth)"

@@ -90,6 +90,18 @@ static enum err choose_kernels(struct run *r, struct network_config *config, str
     return OK;
 }
 
+/* Kernels that another worker chose, or a user gave, may hold too many samples together for the lanes of this one. */
+static void tell_idle_lanes(struct run *r)
+{
+    char text[256];
+    const struct network_config *c = network_config(r->net);
+    int micro_batch = network_kernels(r->net)->micro_batch, tasks = (c->batch + micro_batch - 1) / micro_batch;
+    if (tasks >= c->lanes || micro_batch == 1) return;
+    err_print(text, sizeof text, "kernels: micro-batches of %d in a batch of %d keep %d of %d threads busy; a smaller kernels.micro_batch, or none, uses them all", micro_batch,
+              c->batch, tasks, c->lanes);
+    run_say(r, "warn", text);
+}
+
 static enum err make_network(struct run *r, struct err_note *note)
 {
     struct network_config config;
@@ -106,6 +118,7 @@ static enum err make_network(struct run *r, struct err_note *note)
         return e;
     if (network_kernels_changed(r->net))
         run_say(r, "warn", "kernels_changed: this machine lacks an algorithm that the job names; the last bits of the weights will differ");
+    tell_idle_lanes(r);
     model_kernels_to_spec(network_kernels(r->net), &r->spec);
     e = make_validation_network(r, note);
     if (e)
