@@ -21,6 +21,11 @@ double report_number(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : json_is_string(value) ? strtod(json_string_value(value), NULL) : (double)NAN;
 }
 
+double report_signed(double difference)
+{
+    return fabs(difference) < 0.5e-4 ? 0 : difference;
+}
+
 json_t *report_real(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();

@@ -56,7 +56,7 @@ static size_t list_side(const struct view *w, enum side side, int verdict, struc
     json_array_foreach(json_object_get(w->report, "variants"), i, v) {
         const json_t *c = report_comparison(w->report, report_text(v, "name"), w->monitor);
         if (!is_side(v, side) || !c || isnan(report_number(c, "difference")) || (verdict != 2 && verdict_of(c) != verdict)) continue;
-        enum err e = buf_printf(to, "%s%s %+.4f (%s)", count ? ", " : "", report_text(v, "name"), report_number(c, "difference"), report_text(c, "word"));
+        enum err e = buf_printf(to, "%s%s %+.4f (%s)", count ? ", " : "", report_text(v, "name"), report_signed(report_number(c, "difference")), report_text(c, "word"));
         count += !e; /* past its bound the list is cut: the table has all of them */
     }
     return count;
@@ -119,8 +119,8 @@ static size_t range_of_open(const struct view *w, struct buf *to)
         if (!low || d < report_number(low, "difference")) low = c;
         if (!high || d > report_number(high, "difference")) high = c;
     }
-    enum err e = !count ? OK : buf_printf(to, count > 1 ? "from %+.4f (%s) to %+.4f (%s)" : "%+.4f (%s)", report_number(low, "difference"), report_text(low, "variant"),
-                                         report_number(high, "difference"), report_text(high, "variant"));
+    enum err e = !count ? OK : buf_printf(to, count > 1 ? "from %+.4f (%s) to %+.4f (%s)" : "%+.4f (%s)", report_signed(report_number(low, "difference")), report_text(low, "variant"),
+                                         report_signed(report_number(high, "difference")), report_text(high, "variant"));
     return e ? 0 : count;
 }
 
@@ -159,10 +159,10 @@ static void say_calibration(const struct view *w)
         if (d > 0 && (!worst || d > report_number(worst, "difference"))) worst = c;
     }
     if (worst)
-        report_say(w->lines, "Probabilities: %s is the worst calibrated, by %+.4f in val/ece against %s (%s).", report_text(worst, "variant"), report_number(worst, "difference"), w->reference,
+        report_say(w->lines, "Probabilities: %s is the worst calibrated, by %+.4f in val/ece against %s (%s).", report_text(worst, "variant"), report_signed(report_number(worst, "difference")), w->reference,
                    report_text(worst, "word"));
     if (best)
-        report_say(w->lines, "Probabilities: %s is the best calibrated, by %+.4f in val/ece against %s (%s).", report_text(best, "variant"), report_number(best, "difference"), w->reference,
+        report_say(w->lines, "Probabilities: %s is the best calibrated, by %+.4f in val/ece against %s (%s).", report_text(best, "variant"), report_signed(report_number(best, "difference")), w->reference,
                    report_text(best, "word"));
 }
 

@@ -15,7 +15,7 @@ static enum err add_number(struct buf *to, const char *format, double value)
 {
     char text[32];
     err_print(text, sizeof text, "%s", "\xe2\x80\x93");
-    if (!isnan(value)) err_print(text, sizeof text, !strcmp(format, "+") ? "%+.4f" : !strcmp(format, "0") ? "%.0f" : !strcmp(format, "2") ? "%.2f" : "%.4f", value);
+    if (!isnan(value)) err_print(text, sizeof text, !strcmp(format, "+") ? "%+.4f" : !strcmp(format, "0") ? "%.0f" : !strcmp(format, "2") ? "%.2f" : "%.4f", *format == '+' ? report_signed(value) : value);
     return buf_printf(to, "<td>%s</td>", text);
 }
 

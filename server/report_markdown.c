@@ -13,7 +13,7 @@ static enum err add_cell(struct buf *to, int digits, double value)
 static enum err add_signed(struct buf *to, double value)
 {
     enum err e = buf_text(to, " | ");
-    return e ? e : isnan(value) ? buf_text(to, "-") : buf_printf(to, "%+.4f", value);
+    return e ? e : isnan(value) ? buf_text(to, "-") : buf_printf(to, "%+.4f", report_signed(value));
 }
 
 /* A label may hold a bar, which would end its cell. */
@@ -68,7 +68,7 @@ static enum err add_comparisons(const json_t *report, struct buf *to)
         if (!e) e = add_cell(to, 0, report_number(c, "pairs"));
         if (!e) e = add_signed(to, report_number(c, "difference"));
         if (!e) e = add_signed(to, low);
-        if (!e && !isnan(low)) e = buf_printf(to, " to %+.4f", report_number(c, "high"));
+        if (!e && !isnan(low)) e = buf_printf(to, " to %+.4f", report_signed(report_number(c, "high")));
         if (!e) e = add_cell(to, 4, report_number(c, "p_holm"));
         if (!e) e = buf_printf(to, " | %s |\n", report_text(c, "word"));
     }

@@ -8,6 +8,7 @@
 /* ---- reading JSON (report.c) ---- */
 const char *report_text(const json_t *object, const char *key); /* "" */
 double report_number(const json_t *object, const char *key);    /* NaN when it is absent or null; texts of numbers are read */
+double report_signed(double difference);                        /* for "%+.4f": what rounds to zero is +0, not "-0.0000"; NaN stays */
 json_t *report_real(double x);                                  /* null for what is not finite. New reference */
 const json_t *report_variant(const json_t *report, const char *name);                              /* NULL: there is none */
 const json_t *report_comparison(const json_t *report, const char *variant, const char *score);     /* NULL: there is none */

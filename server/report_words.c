@@ -19,7 +19,7 @@ static void say_difference(json_t *answer, const json_t *c, const char *referenc
     const char *side = d > 0 ? "higher" : "lower", *worth = d * report_number(c, "better") > 0 ? "better" : "worse", *word = report_text(c, "word");
     if (!strcmp(word, "real"))
         report_say(answer, "%s: %s is %.4f %s than %s, which is %s (95 %% interval %+.4f to %+.4f, p = %.4f after Holm's correction over the variants): real.", report_text(c, "score"),
-            report_text(c, "variant"), fabs(d), side, reference, worth, report_number(c, "low"), report_number(c, "high"), report_number(c, "p_holm"));
+            report_text(c, "variant"), fabs(d), side, reference, worth, report_signed(report_number(c, "low")), report_signed(report_number(c, "high")), report_number(c, "p_holm"));
     else
         report_say(answer, "%s: %s is %.4f %s than %s in every one of %.0f pairs, which is %s, and more than three times the spread of the seeds (%.4f): large. Fewer than five seeds do not settle it.",
             report_text(c, "score"), report_text(c, "variant"), fabs(d), side, reference, report_number(c, "pairs"), worth, report_number(c, "spread"));

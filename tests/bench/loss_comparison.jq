@@ -7,4 +7,4 @@ def cell(name; n): .scores[name] | if . == null or .mean == null then "-" else (
 .reference as $reference | .comparisons as $all |
 "| variant | Dice | Dice per image | NSD | HD95 | ECE | Dice beside \($reference) |", "|---|---|---|---|---|---|---|",
 (.variants[] | .name as $name | ([$all[] | select(.variant == $name and .score == "val/dice")] | first) as $c
-    | "| \($name) | \(cell("val/dice"; 4)) | \(cell("val/dice_image"; 4)) | \(cell("val/nsd"; 3)) | \(cell("val/hd95"; 2)) | \(cell("val/ece"; 3)) | \(if $c == null then "" else (if $c.difference >= 0 then "+" else "" end) + ($c.difference | digits(4)) + ", " + $c.word end) |")
+    | "| \($name) | \(cell("val/dice"; 4)) | \(cell("val/dice_image"; 4)) | \(cell("val/nsd"; 3)) | \(cell("val/hd95"; 2)) | \(cell("val/ece"; 3)) | \(if $c == null then "" else ($c.difference | digits(4) | if . == "-0.0000" then "0.0000" else . end | if startswith("-") then . else "+" + . end) + ", " + $c.word end) |")

@@ -57,6 +57,16 @@ void test_headline_says_yes_no_or_not_shown_as_the_numbers_do(void)
     check_says(twice, "No: none of the 2 trials that train both losses came to its end.", "");
 }
 
+void test_headline_shows_what_rounds_to_zero_without_a_minus(void)
+{
+    json_t *results = fixture_empty();
+    for (int s = 0; s < 8; s++) {
+        fixture_add(results, "constant 0.5", s + 1, 0.7 + noise[s], -1, 0);
+        fixture_add(results, "linear", s + 1, 0.7 + noise[(s + 5) % 8] - 0.00003, -1, 0);
+    }
+    check_says(results, "+0.0000 (linear", "");
+}
+
 void test_headline_does_not_call_mixing_useless_where_another_way_of_it_is_ahead(void)
 {
     json_t *results = three(8, 0.1);
