@@ -20,14 +20,27 @@ static size_t place_of(const json_t *report, const char *variant)
     return v;
 }
 
-/* The n-th line of the legend is of variant v. */
-static enum err add_legend(const struct plot *p, size_t n, size_t v, const char *name, struct buf *to)
+/* A dot of variant v; a ring where the colour has come before. */
+static enum err add_dot(double x, double y, size_t v, struct buf *to)
 {
-    double x = p->left + p->width + 18, y = p->top + 6 + (double)n * LEGEND_ROW;
+    return buf_printf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6.5\" style=\"%s:%s\" class=\"%s\"/>\n", x, y, plot_again(v) ? "stroke" : "fill", plot_colour(v),
+                      plot_again(v) ? "ring" : "large");
+}
+
+static enum err add_line(double x, double y, size_t v, struct buf *to)
+{
+    return buf_printf(to, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"3\" stroke-dasharray=\"%s\"/>\n", x - 11, x + 11, y, y,
+                      plot_colour(v), plot_dashes(v));
+}
+
+/* The n-th line of the legend is of variant v, whose mark in the chart `mark` draws. */
+static enum err add_legend(const struct plot *p, size_t n, size_t v, enum err (*mark)(double x, double y, size_t v, struct buf *to), const char *name, struct buf *to)
+{
+    double x = p->left + p->width + 29, y = p->top + 6 + (double)n * LEGEND_ROW;
     char cut[31];
     err_print(cut, sizeof cut, "%s", name);
-    enum err e = buf_printf(to, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"3\" stroke-dasharray=\"%s\"/><text x=\"%.1f\" y=\"%.1f\" class=\"start\">", x,
-                            x + 22, y, y, plot_colour(v), plot_dashes(v), x + 28, y + 4);
+    enum err e = mark(x, y, v, to);
+    if (!e) e = buf_printf(to, "<text x=\"%.1f\" y=\"%.1f\" class=\"start\">", x + 17, y + 4);
     if (!e) e = plot_escape(to, cut);
     return e ? e : buf_text(to, "</text>\n");
 }
@@ -94,7 +107,7 @@ enum err report_chart_curves(const json_t *report, struct buf *to)
     for (size_t c = 0; c < count && !e; c++) {
         const char *name = report_text(json_array_get(list, c), "name");
         e = add_curve(&p, json_array_get(list, c), place_of(report, name), to);
-        if (!e) e = add_legend(&p, c, place_of(report, name), name, to);
+        if (!e) e = add_legend(&p, c, place_of(report, name), add_line, name, to);
     }
     return e ? e : plot_close(to);
 }
@@ -111,7 +124,7 @@ static struct pair pair_of(const json_t *report, size_t v, const char *x_score, 
     return (struct pair){json_object_get(scores, x_score), json_object_get(scores, y_score), report_text(variant, "name")};
 }
 
-/* A small dot a seed, where both scores have all of them, and a large one at the means: a ring where the colour has come before. */
+/* A small dot a seed, where both scores have all of them, and a large one at the means. */
 static enum err add_pair(const struct plot *p, const struct pair *one, size_t v, struct buf *to)
 {
     const json_t *x = json_object_get(one->x, "values"), *y = json_object_get(one->y, "values");
@@ -120,8 +133,7 @@ static enum err add_pair(const struct plot *p, const struct pair *one, size_t v,
     for (size_t i = 0; i < json_array_size(x) && json_array_size(x) == json_array_size(y) && !e; i++)
         e = buf_printf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\" class=\"small\"/>\n", plot_x(p, json_number_value(json_array_get(x, i))),
                        plot_y(p, json_number_value(json_array_get(y, i))), plot_colour(v));
-    return e ? e : buf_printf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6.5\" style=\"%s:%s\" class=\"%s\"/>\n", plot_x(p, mean_x), plot_y(p, mean_y), plot_again(v) ? "stroke" : "fill",
-                              plot_colour(v), plot_again(v) ? "ring" : "large");
+    return e ? e : add_dot(plot_x(p, mean_x), plot_y(p, mean_y), v, to);
 }
 
 enum err report_chart_scatter(const json_t *report, const char *x_score, const char *y_score, struct buf *to)
@@ -147,7 +159,7 @@ enum err report_chart_scatter(const json_t *report, const char *x_score, const c
         struct pair one = pair_of(report, v, x_score, y_score);
         if (isnan(report_number(one.x, "mean")) || isnan(report_number(one.y, "mean"))) continue;
         e = add_pair(&p, &one, v, to);
-        if (!e) e = add_legend(&p, shown++, v, one.name, to);
+        if (!e) e = add_legend(&p, shown++, v, add_dot, one.name, to);
     }
     return e ? e : plot_close(to);
 }

@@ -205,6 +205,29 @@ void test_report_curves_are_means_over_the_seeds_that_ran_to_their_end(void)
     for (int k = 0; k < 3; k++) json_decref(owned[k]);
 }
 
+/* Fourteen variants: the colours come round, and a ring in the chart is a ring in its legend. */
+void test_report_legend_shows_the_marks_of_its_chart(void)
+{
+    json_t *results = fixture_empty();
+    int dots = 0, rings = 0;
+    for (int v = 0; v < 14; v++) {
+        char name[16];
+        snprintf(name, sizeof name, v ? "variant %d" : "constant 0.5", v);
+        fixture_add(results, name, 1, 0.5 + 0.01 * v, 0.1 + 0.01 * v, 0);
+    }
+    char *pages = pages_of(results), *chart = strstr(pages, "<title>two scores against each other</title>");
+    CHECK(chart);
+    *strstr(chart, "</svg>") = 0;
+    CHECK(!strstr(chart, "stroke-dasharray"));
+    for (char *c = chart; (c = strstr(c, "r=\"6.5\"")); c++) {
+        char *name = strstr(c, "class=\"");
+        dots += !strncmp(name, "class=\"large\"", 13), rings += !strncmp(name, "class=\"ring\"", 12);
+    }
+    CHECK_INT(dots + rings, 2 * 14);
+    CHECK(dots > 0 && rings > 0 && dots % 2 == 0 && rings % 2 == 0);
+    free(pages);
+}
+
 void test_report_says_why_a_chart_is_not_there(void)
 {
     static const char curves[] = "their range, too</h2>\n", planes[] = "a small one a seed</h2>\n",
