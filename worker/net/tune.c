@@ -14,8 +14,9 @@
 enum { ALGORITHMS = 2, RUNS = 3, CACHE_LINE = 64 };
 /* A call this long gains nothing from company: more samples are not tried, and it is not repeated often. */
 static const double long_call_ns = 20e6;
-/* What leaves cost beside the kernels: a micro-batch's parameter gradients are written, read and added once (bytes a ns). */
-static const double leaf_bytes_a_ns = 10, leaf_passes = 3;
+/* What is not in the time of a kernel that runs again and again: weights, which a step finds in memory, and leaves, as a
+   micro-batch's parameter gradients are written, read and added once. */
+static const double memory_bytes_a_ns = 10, leaf_passes = 3;
 /* Of two choices that differ by less, the simpler one: timings are no better than this. */
 static const double noise = 0.02;
 
@@ -180,6 +181,13 @@ static enum err cost(struct tuning *t, const struct conv_shape *s, enum tune_kin
     return OK;
 }
 
+/* Reading a layer's weights from memory, once a call: nanoseconds a sample. Winograd's are 36 for 9. */
+static double weights_ns(const struct conv_shape *s, enum tune_kind kind, enum network_algorithm algorithm, int together)
+{
+    double count = (double)s->parts * channels_padded(s->in_channels, s->block) * channels_padded(s->out_channels, s->block) * (algorithm == ALGORITHM_WINOGRAD ? 36 : 9);
+    return kind == TUNE_BACKWARD_WEIGHTS ? 0 : count * sizeof(float) / memory_bytes_a_ns / together;
+}
+
 static bool has_choice(const struct node *n)
 {
     return n->layer != NONE && n->shape.conv.stride == 1 && !n->shape.conv.image;
@@ -195,7 +203,7 @@ static void set_kind(struct network_layer_kernels *k, enum tune_kind kind, enum 
 static enum err choose(struct tuning *t, const struct graph *g, int samples, struct network_kernels *kernels, double *ns)
 {
     int batch = t->config->batch, tasks = (batch + samples - 1) / samples, lanes = t->config->lanes ? t->config->lanes : lanes_default_count();
-    double gradients = t->config->gradients, total = gradients * leaf_passes * (double)(g->arena_count * sizeof(float)) / leaf_bytes_a_ns / samples;
+    double gradients = t->config->gradients, total = gradients * leaf_passes * (double)(g->arena_count * sizeof(float)) / memory_bytes_a_ns / samples;
     kernels->micro_batch = samples;
     const struct stage *stage = g->stage;
     for (int i = 0; i < g->nodes; i++) {
@@ -208,6 +216,8 @@ static enum err choose(struct tuning *t, const struct graph *g, int samples, str
             enum err e = cost(t, &n->shape.conv, kind, ALGORITHM_WINOGRAD, together, &winograd);
             if (!e && isfinite(winograd)) e = cost(t, &n->shape.conv, kind, ALGORITHM_DIRECT, together, &direct);
             if (e) return e;
+            winograd += weights_ns(&n->shape.conv, kind, ALGORITHM_WINOGRAD, together);
+            direct += weights_ns(&n->shape.conv, kind, ALGORITHM_DIRECT, together);
             bool wins = isfinite(winograd) && winograd < direct * (1 - noise);
             set_kind(&kernels->layer[n->layer], kind, wins ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
             total += (kind == TUNE_FORWARD ? 1 : gradients) * (wins ? winograd : direct);
