@@ -10,8 +10,8 @@
      decoder l   3x3 (2 w_l) w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
      head        w_0 out + out
    model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B/M G leaves: the gradient of
-                  each micro-batch, summed in a fixed tree + T G: of a part of one, at most + 2 for the copies a checkpoint makes + 8 for weights prepared for
-                  Winograd, 36 for 9 in both directions)
+                  each micro-batch, summed in a fixed tree + T G: that of a part of one, at most + 2 for the copies a checkpoint makes
+                  + 8 for weights prepared for Winograd, 36 for 9 in both directions)
    activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm: K in the encoder, K in the decoder
                   and 2 for its joined input, and a quarter more for pools, statistics and what a kernel lays out anew)
                   + B x the largest s_l w_l (where backward makes its activations again, one after the other);

@@ -145,6 +145,7 @@ static void add_part(const struct network *net, const struct run *part, const st
                                tensor_arena_count(&t->layout));
 }
 
+/* The nodes of a stage, backwards; the first of a micro-batch's parts writes its leaf, later ones a place of the lane's. */
 static void backward_nodes(const struct network *net, const struct run *r, int stage)
 {
     const struct graph *g = &net->graph;
