@@ -1,4 +1,4 @@
-# results.awk: from the lines of training.sh to tables. In: net, threads, losses, heat|final|alone, then a line of bench_turns.
+# results.awk: from the lines of training.sh to tables. In: net, threads, losses, heat|final|alone|limit, then a line of bench_turns.
 function median(key,   i, j, n, v, x) { # of turn[key, 1..turns[key]]; insertion sort: a few numbers
     n = turns[key]
     for (i = 1; i <= n; i++) {
@@ -33,13 +33,14 @@ $4 == "alone" && $5 == "missing" { missing[$1 " alone: " $6 ": " $7] }
 $4 == "alone" { next }
 { cell = $1 SUBSEP $2 SUBSEP $3 SUBSEP $4; net_of[cell] = $1; threads_of[cell] = $2; losses_of[cell] = $3 }
 $4 == "final" && !(cell in seen) { seen[cell]; cells[++count] = cell }
+$4 == "limit" && !(cell in limits) { limits[cell]; limit_cells[++limit_count] = cell }
 { who = $6; version = substr(who, 1, index(who, ":") - 1) }
 version != "" && !(version in known) { known[version]; peer[++peers] = version }
 $5 == "turn" { turn[cell, who, ++turns[cell SUBSEP who]] = $8; cpu[cell, who] += $9 }
 $5 == "turn" && $4 == "final" && version != "" { final_of[cell, version] = who }
-$5 == "ready" && $4 == "final" { says[who] = $7 }
+$5 == "ready" && ($4 == "final" || who == "limit") { says[who] = $7 }
 $5 == "missing" { missing[$1 ", " $2 " threads" ($4 == "heat" ? "" : ", " $3 " losses") ": " who ": " $7] }
-$5 == "profile" && who == "ours" && $2 == 1 && $3 == 1 && match($7, /^  [a-z+ ]+  +-?[0-9.]+ +-?[0-9.]+ %/) {
+$5 == "profile" && who == "ours" && match($7, /^  [a-z+ ]+  +-?[0-9.]+ +-?[0-9.]+ %/) {
     split(substr($7, 3), word, /  +/)
     kind = trim(word[1])
     if (!(($1, kind) in ours_ms)) kinds[$1, ++kind_count[$1]] = kind
@@ -71,15 +72,14 @@ END {
             if ((x = relative(net, t ".2", t ".1")) > 0) printf "- %s, %d thread%s: a two-loss step costs %.2f times a one-loss step\n", net, t, (t == 1 ? "" : "s"), x
     }
     for (m in missing) print "- not measured: " m
-    for (c = 1; c <= count; c++) {
-        cell = cells[c]; net = net_of[cell]
-        if (threads_of[cell] != 1 || losses_of[cell] != 1) continue
+    for (c = 1; c <= limit_count; c++) {
+        cell = limit_cells[c]; net = net_of[cell]
         wall = 1e3 * median(cell SUBSEP "ours") / batch[net]
         printf "\n### %s, one thread, one loss: %.2f ms an image\n\n", net, wall
         if ((net, "total") in limit) {
             printf "FMA peak of a core %.1f GFLOP/s; a step is %.2f GFLOP an image: %.1f GFLOP/s, **%.0f %% of peak** (Winograd saves multiplications, so more than 100 %% is possible).\n", \
                 limit[net, "peak"], limit[net, "gflop"], limit[net, "gflop"] / wall * 1e3, 100 * limit[net, "gflop"] / wall * 1e3 / limit[net, "peak"]
-            printf "The machine's limit, measured in the same run, is %.2f ms an image: ours is at **%.0f %% of the limit**.\n\n", limit[net, "total"], 100 * limit[net, "total"] / wall
+            printf "The machine's limit, in turns with ours (%d), is %.2f ms an image: ours is at **%.0f %% of the limit**.\n\n", turns[cell SUBSEP "ours"], limit[net, "total"], 100 * limit[net, "total"] / wall
         } else print "The machine's limit was not measured.\n"
         print "| kind of op | ours, ms/image | share | limit, ms/image | of the limit |"; print "|---|---|---|---|---|"
         for (k = 1; k <= kind_count[net]; k++) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # training.sh: steps of networks xs and s, ours and PyTorch's in turns within one run, beside what the machine could do at best.
 # Called by run.sh (its knobs are there). First a heat: each mode of each peer; the fastest of each PyTorch goes on to the turns.
-# What a second thread and a second loss do is told from turns of ours alone: a peer's idle threads spin into the turn after its own.
+# What a second thread and a second loss do, and how far the limit is, is told from turns of ours alone: a peer's idle threads spin
+# into the turn after its own, and a turn of s takes it half a minute.
 set -euo pipefail
 here=$(dirname "$0") bin=$TANDEM_BIN
 nets=${NETS:-xs s} threads=${THREADS:-1 2} losses=${LOSSES:-1 2}
@@ -55,6 +56,9 @@ alone() { # alone NET: ours on each number of threads with each number of losses
     done
     echo "$(date +%T) training: $net: turns of ours alone" >&2
     turns "$net" 0 0 alone "$rounds" "$steps" "${contestants[@]}"
+    [ -x "$bin/bench_limit" ] || return 0
+    [ "$rounds" -lt 5 ] || rounds=5
+    turns "$net" 1 1 limit -p "$steps" "$rounds" "$steps" "ours=exec $bin/bench_step $net 1 1" "limit=exec $bin/bench_limit $net"
 }
 
 : >"$facts"
@@ -73,8 +77,7 @@ for net in $nets; do
             for ((i = 0; i < ${#against[@]}; i += 2)); do
                 contestants+=("${against[i]}=WARM_UP=$(warm_up_of "$net" "${against[i]#*:}") exec ${against[i + 1]} $here/peer_torch.py $net $t $l ${against[i]#*:}")
             done
-            [ "$t$l" = 11 ] && [ -x "$bin/bench_limit" ] && contestants+=("limit=exec $bin/bench_limit $net")
-            turns "$net" "$t" "$l" final -p "$steps" "$(rounds_of "$net")" "$steps" "${contestants[@]}"
+            turns "$net" "$t" "$l" final "$(rounds_of "$net")" "$steps" "${contestants[@]}"
         done
     done
 done
