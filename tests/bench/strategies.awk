@@ -7,20 +7,21 @@ function median(list, n,   i, j, x) { # of list[1..n], which it sorts; insertion
     }
     return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
 }
-# The median over the turns of a word's step by the constant step of the same turn; 0: not measured. It leaves its standard error in
-# `unsure`, out of the median distance from it as in a normal distribution (1.4826 for the deviation, 1.2533 for a median's error).
-function ratio(net, word,   i, g, n, r, list, m) {
+# The median over the turns of a word's step by the constant step of the same turn; of several pairs of processes the mean of theirs,
+# whose standard error it leaves in `unsure`. 0: not measured.
+function ratio(net, word,   i, g, n, r, list, pairs, m, sum, squares) {
     unsure = 0
     for (i = 1; i <= group_count[net, word]; i++) {
         g = group[net, word, i]
+        n = 0
         for (r = 0; (net, g, "1", r) in cpu; r++)
             if ((net, g, word, r) in cpu) list[++n] = cpu[net, g, word, r] / cpu[net, g, "1", r]
+        if (!n) continue
+        m = median(list, n)
+        pairs++; sum += m; squares += m * m
     }
-    if (!n) return 0
-    m = median(list, n)
-    for (i = 1; i <= n; i++) list[i] = list[i] > m ? list[i] - m : m - list[i]
-    unsure = 1.2533 * 1.4826 * median(list, n) / sqrt(n)
-    return m
+    if (pairs > 1 && squares * pairs > sum * sum) unsure = sqrt((squares - sum * sum / pairs) / (pairs - 1) / pairs)
+    return pairs ? sum / pairs : 0
 }
 # What a step may cost at most, relative to the constant one; 0: nothing is asked.
 function bound(net, word) {
