@@ -10,7 +10,7 @@
      decoder l   3x3 (2 w_l) w_l + (K-1) 3x3 w_l w_l; + K (2 w_l) norm; + K w_l bias
      head        w_0 out + out
    model        = padded parameters x (1 weights + G gradients + 2 or 1 moments of each optimizer + B/M G leaves: the gradient of
-                  each micro-batch, summed in a fixed tree + T G: that of a part of one, at most + 2 for the copies a checkpoint makes
+                  each micro-batch, summed in a fixed tree + T G: that of a part of one, where M > 1 + 2 for the copies a checkpoint makes
                   + 8 for weights prepared for Winograd, 36 for 9 in both directions)
    activations  = B x sum over levels of s_l w_l x (each convolution keeps its input to the norm: K in the encoder, K in the decoder
                   and 2 for its joined input, and a quarter more for pools, statistics and what a kernel lays out anew)
@@ -174,7 +174,7 @@ enum err job_memory_predict(const struct job_spec *spec, int in_channels, int nu
     int64_t prepared = spec->kernels.given && all_direct(&spec->kernels) ? 1 : 8, tuned = micro_batch_tuned_max((int)batch, spec->training.patch, spec->training.rank);
     int64_t micro = spec->kernels.given ? spec->kernels.micro_batch : tuned, leaves = spec->kernels.given ? (batch + micro - 1) / micro : batch;
     add(&model, padded.value, FLOAT_BYTES, 3 + prepared + gradients + states + leaves * gradients);
-    add(&model, padded.value, FLOAT_BYTES, lanes * gradients); /* of a stage that takes a micro-batch in parts: at most all */
+    if (micro > 1) add(&model, padded.value, FLOAT_BYTES, lanes * gradients); /* of a stage that takes a micro-batch in parts: at most all */
     struct sum activations = activations_of(spec, lanes, micro, gradients, pad(in_channels), pad(out));
     add(&scratch, largest_joined(spec) * FLOAT_BYTES, lanes, 2 * gradients * micro + 2);
     add_tile(&tile, spec, padded.value, in_channels, out, lanes, micro);
