@@ -221,7 +221,7 @@ static void begin_stage(struct build *b, int level)
     struct graph *g = b->g;
     size_t pixels = shape_pixels(level_shape(b, level)), most = b->config->part_pixels ? (size_t)b->config->part_pixels : PART_PIXELS;
     assert(g->stages < STAGES_MAX);
-    g->stage[g->stages++] = (struct stage){.level = level, .first_node = g->nodes, .first_tensor = g->tensors, .fit = pixels < most ? (int)(most / pixels) : 1};
+    g->stage[g->stages++] = (struct stage){.first_node = g->nodes, .first_tensor = g->tensors, .fit = pixels < most ? (int)(most / pixels) : 1};
 }
 
 static void end_stage(struct graph *g)

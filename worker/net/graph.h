@@ -70,7 +70,7 @@ struct node {
    and its tensors are neighbours. */
 enum { STAGES_MAX = 2 * NETWORK_LEVELS_MAX - 1 };
 struct stage {
-    int level, first_node, end_node, first_tensor, end_tensor;
+    int first_node, end_node, first_tensor, end_tensor;
     int fit; /* samples that it takes at a time, where a micro-batch has more: see network_config.part_pixels */
 };
 static inline int stage_samples(const struct stage *s, int micro_batch)

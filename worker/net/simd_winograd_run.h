@@ -41,7 +41,7 @@ INLINE size_t winograd_grid_count(int tiles, size_t channels)
 }
 
 /* Tiles in a block, of `all`, in blocks as equal as can be. Few channels: inputs and outputs take 192 KiB of an L2 of half a
-   mebibyte. Many: the weights do not fit there in any case and are read once for each block, so that inputs and outputs may
+   mebibyte, 256 of the larger ones that come with v4. Many: the weights do not fit there in any case and are read once for each block, so that inputs and outputs may
    be as large as they are. */
 static int winograd_block_tiles(size_t ins, size_t outs, int all)
 {
