@@ -53,10 +53,10 @@ static void run_direct(struct bench *b, int kind, int samples)
 static void run_winograd(struct bench *b, int kind, int samples)
 {
     const struct kernel_simd *k = b->simd;
-    if (kind == SHIM_FORWARD) k->winograd_forward(&b->s, samples, b->in_count, b->in, b->prepared, NULL, b->out_count, b->out, 0, NULL, b->scratch);
+    if (kind == SHIM_FORWARD) k->winograd_forward(&b->s, samples, b->in_count, b->in, NULL, b->prepared, NULL, b->out_count, b->out, 0, NULL, b->scratch);
     else if (kind == SHIM_BACKWARD_DATA)
         k->winograd_backward_data(&b->s, samples, b->out_count, b->d_out, b->prepared, b->in_count, b->d_in, b->scratch);
-    else k->winograd_backward_weights(&b->s, samples, 1, b->in_count, b->in, b->out_count, b->d_out, 0, &b->d_w, NULL, b->scratch);
+    else k->winograd_backward_weights(&b->s, samples, 1, b->in_count, b->in, NULL, b->out_count, b->d_out, 0, &b->d_w, NULL, b->scratch);
 }
 
 static void measure(struct bench *b, int kind)

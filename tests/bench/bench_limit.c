@@ -182,9 +182,9 @@ static struct batch batch_of(const struct limit *m, int samples)
 
 static void run_backend(struct limit *m, struct conv *c, int kind, const struct batch *b, const float *w)
 {
-    if (kind == 0) m->backend.conv_forward(c, 0, b, m->scratch, m->in, w, NULL, m->out, NULL);
+    if (kind == 0) m->backend.conv_forward(c, 0, b, m->scratch, m->in, NULL, w, NULL, m->out, NULL);
     else if (kind == 1) m->backend.conv_backward_data(c, 0, b, m->scratch, m->d_out, w, m->d_in);
-    else m->backend.conv_backward_weights(c, 0, b, m->scratch, m->in, m->d_out, m->d_w, NULL);
+    else m->backend.conv_backward_weights(c, 0, b, m->scratch, m->in, NULL, m->d_out, m->d_w, NULL);
 }
 
 /* As the network would call it, direct or Winograd. */

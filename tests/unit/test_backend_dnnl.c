@@ -36,11 +36,11 @@ static void compare_conv(const struct backend *fast, const struct backend *law, 
     }
     struct pair ready = pair_empty(fast->conv_prepared_count(a, false));
     for (int task = ready.count ? fast->conv_prepare_tasks(a, false) : 0; task-- > 0;) fast->conv_prepare(a, false, w.f, task, 1, ready.f);
-    fast->conv_forward(a, 0, &batch_of_one, scratch, x.f, ready.count ? ready.f : w.f, s.bias ? bias.f : NULL, y.f, NULL);
-    law->conv_forward(b, 0, &batch_of_one, NULL, x.d, w.d, s.bias ? bias.d : NULL, y.d, NULL);
+    fast->conv_forward(a, 0, &batch_of_one, scratch, x.f, NULL, ready.count ? ready.f : w.f, s.bias ? bias.f : NULL, y.f, NULL);
+    law->conv_forward(b, 0, &batch_of_one, NULL, x.d, NULL, w.d, s.bias ? bias.d : NULL, y.d, NULL);
     check_close("forward", y, looser * 9.0 * s.parts * s.in_channels);
-    fast->conv_backward_weights(a, 0, &batch_of_one, scratch, x.f, d_y.f, d_w.f, s.bias ? d_bias.f : NULL);
-    law->conv_backward_weights(b, 0, &batch_of_one, NULL, x.d, d_y.d, d_w.d, s.bias ? d_bias.d : NULL);
+    fast->conv_backward_weights(a, 0, &batch_of_one, scratch, x.f, NULL, d_y.f, d_w.f, s.bias ? d_bias.f : NULL);
+    law->conv_backward_weights(b, 0, &batch_of_one, NULL, x.d, NULL, d_y.d, d_w.d, s.bias ? d_bias.d : NULL);
     check_close("backward weights", d_w, looser * (double)shape_pixels(s.out));
     if (s.bias) check_close("backward bias", d_bias, (double)shape_pixels(s.out));
     if (!s.image) {

@@ -75,12 +75,12 @@ static struct shape rectangle(int rows, int columns)
 /* ---- convolution ------------------------------------------------------------------------------------- */
 static void conv_forward(struct differentiable *d)
 {
-    d->backend.conv_forward(d->conv, 0, &batch_of_one, NULL, d->in[0], d->in[1], d->count[2] ? d->in[2] : NULL, d->out, NULL);
+    d->backend.conv_forward(d->conv, 0, &batch_of_one, NULL, d->in[0], NULL, d->in[1], d->count[2] ? d->in[2] : NULL, d->out, NULL);
 }
 static void conv_backward(struct differentiable *d)
 {
     const struct conv_shape *s = d->shape;
-    d->backend.conv_backward_weights(d->conv, 0, &batch_of_one, NULL, d->in[0], d->cotangent, d->gradient[1], d->count[2] ? d->gradient[2] : NULL);
+    d->backend.conv_backward_weights(d->conv, 0, &batch_of_one, NULL, d->in[0], NULL, d->cotangent, d->gradient[1], d->count[2] ? d->gradient[2] : NULL);
     if (!s->image) d->backend.conv_backward_data(d->conv, 0, &batch_of_one, NULL, d->cotangent, d->in[1], d->gradient[0]);
     else d->count[0] = 0; /* the image has no gradient */
 }
@@ -122,7 +122,7 @@ static void check_correlation(int rows, int columns, int stride)
     s.out = shape_convolved(s.in, stride);
     double *x = random_numbers((size_t)(2 * rows * columns), 0), *w = random_numbers(54, 1), *bias = random_numbers(3, 2), out[90];
     CHECK_INT(b.conv_new(&s, &use, &kernels, &conv, NULL), OK);
-    b.conv_forward(conv, 0, &batch_of_one, NULL, x, w, bias, out, NULL);
+    b.conv_forward(conv, 0, &batch_of_one, NULL, x, NULL, w, bias, out, NULL);
     for (int o = 0; o < 3; o++)
         for (int y = 0; y < s.out.dims[0]; y++)
             for (int c = 0; c < s.out.dims[1]; c++) {

@@ -21,7 +21,7 @@ static void compare_small(const struct backend *fast, const struct backend *law)
         struct pair x = activation_random(s.parts, s.in_channels, s.in, s.block, 0), d_y = activation_random(1, 20, s.out, s.block, 1);
         struct pair d_w = pair_empty(tensor_arena_count(&layout)), d_bias = pair_empty((size_t)channels_padded(20, s.block));
         kernels->conv_backward_weights(&s, &batch_of_one, x.f, d_y.f, d_w.f, d_bias.f);
-        law->conv_backward_weights(conv, 0, &batch_of_one, NULL, x.d, d_y.d, d_w.d, d_bias.d);
+        law->conv_backward_weights(conv, 0, &batch_of_one, NULL, x.d, NULL, d_y.d, d_w.d, d_bias.d);
         check_close("small backward weights", d_w, (double)shape_pixels(s.out));
         check_close("small backward bias", d_bias, (double)shape_pixels(s.out));
         law->conv_free(conv);
@@ -59,11 +59,11 @@ static void compare_pieces(const struct backend *fast, const struct backend *law
         struct pair x = activations(2, 2, 17, s.in, s.block, 0), d_y = activations(4, 1, 20, s.out, s.block, 2), d_w = pair_random(2 * (weights + biases), 6);
         const struct batch two = {.samples = 2, .cotangents = 2, .value = in, .gradient = out, .leaf_apart = weights + biases};
         kernels->conv_backward_weights(&s, &two, x.f, d_y.f, d_w.f, d_w.f + weights);
-        law->conv_backward_weights(conv, 0, &two, NULL, x.d, d_y.d, d_w.d, d_w.d + weights);
+        law->conv_backward_weights(conv, 0, &two, NULL, x.d, NULL, d_y.d, d_w.d, d_w.d + weights);
         for (int k = 0; k < 2; k++) { /* each by itself: as one gradient of a batch whose samples lie two gradients apart */
             struct pair alone = pair_empty(weights);
             const struct batch one = {.samples = 2, .cotangents = 1, .value = in, .gradient = 2 * out};
-            law->conv_backward_weights(conv, 0, &one, NULL, x.d, d_y.d + (size_t)k * out, alone.d, NULL);
+            law->conv_backward_weights(conv, 0, &one, NULL, x.d, NULL, d_y.d + (size_t)k * out, alone.d, NULL);
             CHECK(memcmp(alone.d, d_w.d + (size_t)k * two.leaf_apart, weights * sizeof(double)) == 0);
             pair_free(&alone);
         }

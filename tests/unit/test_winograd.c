@@ -111,7 +111,7 @@ static void compare_stats(struct rig *r, bool bias)
     check_guard("statistics", r->stats, 2 * padded, r->stats_stride, r->samples);
     for (int n = 0; n < r->samples; n++) {
         const float *stats = r->stats.at + (size_t)n * r->stats_stride, *out = r->out.at + (size_t)n * r->out_stride;
-        r->simd->winograd_forward(&r->s, 1, 0, r->in.at + (size_t)n * r->in_stride, r->prepared.at, bias ? r->bias.f : NULL, 0, y.f, 0, alone.f, r->scratch.at);
+        r->simd->winograd_forward(&r->s, 1, 0, r->in.at + (size_t)n * r->in_stride, NULL, r->prepared.at, bias ? r->bias.f : NULL, 0, y.f, 0, alone.f, r->scratch.at);
         CHECK(memcmp(alone.f, stats, 2 * padded * sizeof(float)) == 0);
         r->simd->norm_forward(&norm, out, ones.f, ones.f, found.f, y.f);
         for (size_t c = 0; c < padded; c++) {
@@ -131,7 +131,7 @@ static void compare_forward(struct rig *r, bool bias)
     for (int again = 0; again < 2; again++) {
         struct guarded before = r->out;
         if (again) r->out = guarded_new(before.count);
-        r->simd->winograd_forward(&r->s, r->samples, r->in_stride, r->in.at, r->prepared.at, bias ? r->bias.f : NULL, r->out_stride, r->out.at,
+        r->simd->winograd_forward(&r->s, r->samples, r->in_stride, r->in.at, NULL, r->prepared.at, bias ? r->bias.f : NULL, r->out_stride, r->out.at,
                                   r->stats_stride, again ? r->stats.at : NULL, r->scratch.at);
         check_guard("forward", r->out, r->out_count, r->out_stride, r->samples);
         check_guard("forward scratch", r->scratch, 0, 0, 0);
@@ -141,7 +141,7 @@ static void compare_forward(struct rig *r, bool bias)
     }
     compare_stats(r, bias);
     for (int n = 0; n < r->samples; n++) {
-        r->law->conv_forward(r->conv, 0, &batch_of_one, NULL, r->x[n].d, r->w.d, bias ? r->bias.d : NULL, y.d, NULL);
+        r->law->conv_forward(r->conv, 0, &batch_of_one, NULL, r->x[n].d, NULL, r->w.d, bias ? r->bias.d : NULL, y.d, NULL);
         check_error("forward", &r->s, r->out.at + (size_t)n * r->out_stride, y.d, r->out_count, 3e-6);
     }
     pair_free(&y);
@@ -177,12 +177,12 @@ static void compare_backward_weights(struct rig *r, int cotangents)
             memcpy(d_out.at + (size_t)c * apart + (size_t)n * r->out_stride, from, r->out_count * sizeof(float));
         }
     }
-    r->simd->winograd_backward_weights(&r->s, r->samples, cotangents, r->in_stride, r->in.at, r->out_stride, d_out.at, apart, w, b, r->scratch.at);
+    r->simd->winograd_backward_weights(&r->s, r->samples, cotangents, r->in_stride, r->in.at, NULL, r->out_stride, d_out.at, apart, w, b, r->scratch.at);
     check_guard("backward weights scratch", r->scratch, 0, 0, 0);
     for (int c = 0; c < 2; c++) {
         struct pair sum = pair_empty(r->w.count), sum_bias = pair_empty(r->bias.count), one = pair_empty(r->w.count), one_bias = pair_empty(r->bias.count);
         for (int n = 0; n < r->samples; n++) {
-            r->law->conv_backward_weights(r->conv, 0, &batch_of_one, NULL, r->x[n].d, r->d_y[c ? r->samples - 1 - n : n].d, one.d, one_bias.d);
+            r->law->conv_backward_weights(r->conv, 0, &batch_of_one, NULL, r->x[n].d, NULL, r->d_y[c ? r->samples - 1 - n : n].d, one.d, one_bias.d);
             for (size_t i = 0; i < one.count; i++) sum.d[i] += one.d[i];
             for (size_t i = 0; i < one_bias.count; i++) sum_bias.d[i] += one_bias.d[i];
         }

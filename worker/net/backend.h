@@ -57,6 +57,14 @@ struct batch {
 };
 static const struct batch batch_of_one = {.samples = 1, .cotangents = 1};
 
+/* The norm and activation before a layer that reads through them: its `in` is their z, and it makes of that what they would have written,
+   on its way. Of the first sample; statistics of the others are `stats_apart` elements on. */
+struct norm_before {
+    const struct norm_shape *shape;
+    const void *gamma, *beta, *stats;
+    size_t stats_apart;
+};
+
 /* How a layer will be called. */
 struct conv_use {
     bool forward_only;
@@ -65,6 +73,7 @@ struct conv_use {
     int cotangents; /* likewise */
 };
 struct conv; /* a 3x3 layer, prepared by a backend */
+enum conv_kind { CONV_FORWARD, CONV_DATA, CONV_WEIGHTS, CONV_KINDS };
 
 struct backend {
     const char *name;
@@ -86,14 +95,16 @@ struct backend {
     size_t (*conv_prepared_count)(const struct conv *c, bool backward); /* elements */
     int (*conv_prepare_tasks)(const struct conv *c, bool backward);
     void (*conv_prepare)(const struct conv *c, bool backward, const void *w, int first, int count, void *prepared);
-    const char *(*conv_choice)(const struct conv *c, int kind); /* what computes 0 forward, 1 backward data, 2 backward weights */
-    /* Can forward leave the statistics of its output, as an instance norm finds them? NULL: no layer can. */
+    const char *(*conv_choice)(const struct conv *c, int kind); /* what computes that kind (enum conv_kind) */
+    /* Can forward leave the statistics of its output, as an instance norm finds them? Can that kind (forward, backward weights) read
+       through a norm? NULL: no layer can, and `stats` and `norm` below are NULL. */
     bool (*conv_gives_stats)(const struct conv *c);
-    void (*conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out,
-                         void *stats /* or NULL: not asked for */);
+    bool (*conv_reads_norm)(const struct conv *c, enum conv_kind kind);
+    void (*conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm /* or NULL */,
+                         const void *w, const void *bias, void *out, void *stats /* or NULL: not asked for */);
     void (*conv_backward_data)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *d_out, const void *w, void *d_in);
-    void (*conv_backward_weights)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *d_out, void *d_w,
-                                  void *d_bias);
+    void (*conv_backward_weights)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm,
+                                  const void *d_out, void *d_w, void *d_bias);
     /* From here on a kernel without a batch works on one sample. */
 
     bool up_flips; /* up_backward_data reads flipped weights; forward the arena's */
@@ -102,7 +113,7 @@ struct backend {
     void (*up_backward_weights)(const struct up_shape *s, const struct batch *b, const void *in, const void *d_out, void *d_w, void *d_bias);
 
     /* stats: mean and 1/sqrt(variance + eps) of each channel, 2 * padded channels; written forward, read backward.
-       Without norm, gamma, beta, stats and their gradients are NULL. out may be z. */
+       Without norm, gamma, beta, stats and their gradients are NULL. out may be z; NULL: the statistics are all that is wanted. */
     void (*norm_forward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out);
     /* Writes what norm_forward wrote, bit for bit, out of the statistics that it left. */
     void (*norm_again)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, const void *stats, void *out);

@@ -178,14 +178,19 @@ static bool conv_gives_stats(const struct conv *c)
     return c->winograd[SHIM_FORWARD];
 }
 
-static void conv_forward(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias, void *out,
-                         void *stats)
+static bool conv_reads_norm(const struct conv *c, enum conv_kind kind)
+{
+    return kind != CONV_DATA && c->winograd[kind];
+}
+
+static void conv_forward(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm, const void *w,
+                         const void *bias, void *out, void *stats)
 {
     if (c->winograd[SHIM_FORWARD]) {
-        c->simd->winograd_forward(&c->shape, b->samples, b->value, in, w, bias, b->value, out, b->stats, stats, scratch);
+        c->simd->winograd_forward(&c->shape, b->samples, b->value, in, norm, w, bias, b->value, out, b->stats, stats, scratch);
         return;
     }
-    assert(!stats);
+    assert(!stats && !norm);
     for (size_t i = 0; i < (size_t)b->samples; i++) {
         const float *from = (const float *)in + i * b->value;
         float *to = (float *)out + i * b->value;
@@ -217,16 +222,19 @@ static void shim_weights(struct conv *c, int lane, const struct batch *b, void *
     }
 }
 
-static void winograd_weights(struct conv *c, const struct batch *b, void *scratch, const float *in, const float *d_out, float *d_w, float *d_bias)
+static void winograd_weights(struct conv *c, const struct batch *b, void *scratch, const float *in, const struct norm_before *norm, const float *d_out,
+                             float *d_w, float *d_bias)
 {
     float *const w[2] = {d_w, d_w + b->leaf_apart}, *const bias[2] = {d_bias, d_bias ? d_bias + b->leaf_apart : NULL};
-    c->simd->winograd_backward_weights(&c->shape, b->samples, b->cotangents, b->value, in, batch_gradient_step(b), d_out, batch_gradient(b, 1, 0), w,
-                                       d_bias ? bias : NULL, scratch);
+    c->simd->winograd_backward_weights(&c->shape, b->samples, b->cotangents, b->value, in, norm, batch_gradient_step(b), d_out, batch_gradient(b, 1, 0),
+                                       w, d_bias ? bias : NULL, scratch);
 }
 
-static void conv_backward_weights(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *d_out, void *d_w, void *d_bias)
+static void conv_backward_weights(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm,
+                                  const void *d_out, void *d_w, void *d_bias)
 {
-    if (c->winograd[SHIM_BACKWARD_WEIGHTS]) winograd_weights(c, b, scratch, in, d_out, d_w, d_bias);
+    assert(!norm || c->winograd[SHIM_BACKWARD_WEIGHTS]);
+    if (c->winograd[SHIM_BACKWARD_WEIGHTS]) winograd_weights(c, b, scratch, in, norm, d_out, d_w, d_bias);
     else if (c->shape.image) c->simd->image_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
     else if (!c->kind[SHIM_BACKWARD_WEIGHTS]) c->simd->conv_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
     else
@@ -249,7 +257,7 @@ struct backend backend_dnnl(void)
         .name = "dnnl", .block = block, .element_bytes = sizeof(float), .thread_start = shim_thread_start, .image_count = image_count,
         .image_pack = image_pack, .conv_new = conv_new, .conv_free = conv_free, .conv_scratch_bytes = conv_scratch_bytes,
         .conv_prepared_count = conv_prepared_count, .conv_prepare_tasks = conv_prepare_tasks, .conv_prepare = conv_prepare,
-        .conv_choice = backend_dnnl_choice, .conv_gives_stats = conv_gives_stats, .conv_forward = conv_forward, .conv_backward_data = conv_backward_data,
+        .conv_choice = backend_dnnl_choice, .conv_gives_stats = conv_gives_stats, .conv_reads_norm = conv_reads_norm, .conv_forward = conv_forward, .conv_backward_data = conv_backward_data,
         .conv_backward_weights = conv_backward_weights, .up_flips = true, .up_forward = k->up_forward, .up_backward_data = k->up_backward_data,
         .up_backward_weights = k->up_backward_weights,
         .norm_forward = k->norm_forward, .norm_again = k->norm_again, .norm_backward = k->norm_backward, .pool_forward = k->pool_forward, .pool_backward = k->pool_backward,

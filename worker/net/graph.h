@@ -51,6 +51,7 @@ struct node {
     int layer;                 /* of network_kernels; or NONE */
     size_t stats;              /* first element of this node's statistics in a sample's */
     bool stats_given;          /* a norm: the convolution before it has left them there */
+    bool read_through[CONV_KINDS]; /* a norm: the node behind it reads z in that kind of its work, and does what the norm would have done */
     struct gradient_ref d_out, d_more, d_in;
     struct conv *conv;         /* 3x3 layers: made by the backend */
     struct prepared {

@@ -68,8 +68,10 @@ static void channel_sums(const float *in, int samples, size_t apart, int channel
 
 #include "worker/net/simd_image.h"
 #include "worker/net/simd_conv.h"
+#include "worker/net/simd_norm_line.h"
 #include "worker/net/simd_winograd.h"
 #include "worker/net/simd_winograd_gemm.h"
+#include "worker/net/simd_winograd_tiles.h"
 #include "worker/net/simd_winograd_run.h"
 #include "worker/net/simd_winograd_grad.h"
 #include "worker/net/simd_up.h"

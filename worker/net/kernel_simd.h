@@ -30,18 +30,18 @@ struct kernel_simd {
        of one sample not on the others. prepared: winograd_weights_count floats for one direction, written in tasks that lanes
        may share (winograd_prepare: tasks first to first + count - 1). scratch: winograd_scratch_count floats, enough for all
        three kinds. Both, and the tensors, start on a 64-byte boundary. bias has the padded channels, or is NULL. stats (or NULL):
-       what norm_forward would find out about `out`, written on the way. */
+       what norm_forward would find out about `out`, written on the way. norm (or NULL): `in` is its z. */
     size_t (*winograd_weights_count)(const struct conv_shape *s);
     int (*winograd_prepare_tasks)(const struct conv_shape *s, bool backward);
     void (*winograd_prepare)(const struct conv_shape *s, bool backward, const float *w, int first, int count, float *prepared);
     size_t (*winograd_scratch_count)(const struct conv_shape *s, int samples);
-    void (*winograd_forward)(const struct conv_shape *s, int samples, size_t in_stride, const float *in, const float *prepared, const float *bias,
-                             size_t out_stride, float *out, size_t stats_stride, float *stats, float *scratch);
+    void (*winograd_forward)(const struct conv_shape *s, int samples, size_t in_stride, const float *in, const struct norm_before *norm, const float *prepared,
+                             const float *bias, size_t out_stride, float *out, size_t stats_stride, float *stats, float *scratch);
     void (*winograd_backward_data)(const struct conv_shape *s, int samples, size_t out_stride, const float *d_out, const float *prepared,
                                    size_t in_stride, float *d_in, float *scratch);
     /* Sums over the samples, overwrites d_w[] and d_bias[] (or NULL). cotangents: 1 or 2 gradients of the same outputs. */
-    void (*winograd_backward_weights)(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in, size_t out_stride,
-                                      const float *d_out, size_t cotangent_stride, float *const d_w[], float *const d_bias[], float *scratch);
+    void (*winograd_backward_weights)(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in,
+                                      const struct norm_before *norm, size_t out_stride, const float *d_out, size_t cotangent_stride, float *const d_w[], float *const d_bias[], float *scratch);
 };
 extern const struct kernel_simd kernel_simd_v2, kernel_simd_v3, kernel_simd_v4;
 #endif

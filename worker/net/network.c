@@ -56,11 +56,23 @@ static enum err make_layers(struct network *net, struct err_note *note)
         enum err e = net->backend.conv_new(&n->shape.conv, &use, k, &n->conv, note);
         if (e) return e;
         if (memcmp(&wanted, k, sizeof wanted)) net->kernels_changed = true;
-        bool gives = net->backend.conv_gives_stats && net->backend.conv_gives_stats(n->conv);
-        assert(n[1].op == &op_norm_act);
-        n[1].stats_given = gives && n[1].shape.norm.norm == MODEL_NORM_INSTANCE;
     }
     return OK;
+}
+
+/* What the layers beside a norm do of its work: the statistics of an instance norm, the convolution before it; all of the rest forward,
+   the node behind it, where that is the only one to read it. */
+static void relieve_norms(struct network *net)
+{
+    struct graph *g = &net->graph;
+    for (struct node *n = g->node; n < g->node + g->nodes; n++) {
+        if (n->op != &op_norm_act) continue;
+        const struct node *before = n - 1, *behind = n + 1;
+        bool alone = g->value[n->out].in_place_of != NONE, gives = net->backend.conv_gives_stats && net->backend.conv_gives_stats(before->conv);
+        n->stats_given = gives && n->shape.norm.norm == MODEL_NORM_INSTANCE;
+        for (enum conv_kind k = 0; alone && behind->conv && net->backend.conv_reads_norm && k < CONV_KINDS; k++)
+            n->read_through[k] = net->backend.conv_reads_norm(behind->conv, k);
+    }
 }
 
 enum err network_prepare(const struct network_config *config, const struct backend *backend, struct network **out, struct err_note *note)
@@ -82,6 +94,7 @@ enum err network_prepare(const struct network_config *config, const struct backe
         network_free(net);
         return e;
     }
+    relieve_norms(net);
     net->config.backend = net->backend.name;
     net->config.kernels = &net->kernels;
     network_plan_prepared(net);

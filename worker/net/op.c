@@ -18,6 +18,16 @@ void *run_stats(const struct run *r, const struct node *n, int i)
     return r->stats + (n->stats + (size_t)i * r->batch.stats) * r->backend->element_bytes;
 }
 
+const void *run_in(const struct run *r, const struct node *n, enum conv_kind kind, int i, struct norm_before *room, const struct norm_before **norm)
+{
+    const struct node *before = n - 1;
+    *norm = NULL;
+    if (r->graph->value[n->in].in_place_of == NONE || !before->read_through[kind]) return run_value(r, n->in, i);
+    *room = (struct norm_before){&before->shape.norm, run_weight(r, before->weight), run_weight(r, before->bias), run_stats(r, before, i), r->batch.stats};
+    *norm = room;
+    return run_value(r, before->in, i);
+}
+
 void *run_logits(const struct run *r, int i)
 {
     return r->infer_logits ? (void *)r->infer_logits[i] : r->logits + (size_t)i * r->batch.logits * r->backend->element_bytes;

@@ -38,6 +38,9 @@ extern const struct op op_conv, op_norm_act, op_pool, op_up, op_head;
 void *run_value(const struct run *r, int value, int i);
 void *run_gradient(const struct run *r, struct gradient_ref ref, int i); /* NULL for NONE */
 void *run_stats(const struct run *r, const struct node *n, int i);
+/* What n reads in that kind of its work, of sample i: n->in, or, through the norm before it (which is put into `room`, and *norm is that,
+   else NULL), the norm's z. */
+const void *run_in(const struct run *r, const struct node *n, enum conv_kind kind, int i, struct norm_before *room, const struct norm_before **norm);
 void *run_logits(const struct run *r, int i);
 const void *run_weight(const struct run *r, int tensor);          /* NULL for NONE */
 void *run_prepared(const struct run *r, const struct node *n, bool backward);

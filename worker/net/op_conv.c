@@ -3,15 +3,20 @@
 
 static void forward(const struct run *r, const struct node *n)
 {
-    const struct node *norm = n + 1;
-    r->backend->conv_forward(n->conv, r->lane, &r->batch, r->scratch, run_value(r, n->in, 0), run_read(r, n, false), run_weight(r, n->bias),
-                             run_value(r, n->out, 0), norm->stats_given ? run_stats(r, norm, 0) : NULL);
+    const struct node *behind = n + 1;
+    const struct norm_before *norm;
+    struct norm_before room;
+    const void *in = run_in(r, n, CONV_FORWARD, 0, &room, &norm);
+    r->backend->conv_forward(n->conv, r->lane, &r->batch, r->scratch, in, norm, run_read(r, n, false), run_weight(r, n->bias), run_value(r, n->out, 0),
+                             behind->stats_given ? run_stats(r, behind, 0) : NULL);
 }
 
 static void backward(const struct run *r, const struct node *n)
 {
-    const void *d_out = run_gradient(r, n->d_out, 0);
-    r->backend->conv_backward_weights(n->conv, r->lane, &r->batch, r->scratch, run_value(r, n->in, 0), d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
+    const struct norm_before *norm;
+    struct norm_before room;
+    const void *d_out = run_gradient(r, n->d_out, 0), *in = run_in(r, n, CONV_WEIGHTS, 0, &room, &norm);
+    r->backend->conv_backward_weights(n->conv, r->lane, &r->batch, r->scratch, in, norm, d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
     run_lap(r, n, PROFILE_CONV_WEIGHTS);
     if (n->d_in.buffer == NONE) return; /* the image needs no gradient */
     r->backend->conv_backward_data(n->conv, r->lane, &r->batch, r->scratch, d_out, run_read(r, n, true), run_gradient(r, n->d_in, 0));

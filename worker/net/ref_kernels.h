@@ -74,11 +74,11 @@ static void NAME(conv_forward_one)(const struct conv_shape *s, const void *in, c
     NAME(conv_all)(s, 0, UNCONST(in), z, UNCONST(w));
 }
 
-static void NAME(conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *w, const void *bias,
-                               void *out, void *stats)
+static void NAME(conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm, const void *w,
+                               const void *bias, void *out, void *stats)
 {
     (void)lane, (void)scratch;
-    assert(!stats);
+    assert(!stats && !norm);
     for (size_t i = 0; i < (size_t)b->samples; i++)
         NAME(conv_forward_one)(&c->shape, (const REAL *)in + i * b->value, w, bias, (REAL *)out + i * b->value);
 }
@@ -104,9 +104,10 @@ static void NAME(channel_sums)(int channels, int block, size_t pixels, const REA
     }
 }
 
-static void NAME(conv_backward_weights)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const void *d_out, void *d_w,
-                                        void *d_bias)
+static void NAME(conv_backward_weights)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm,
+                                        const void *d_out, void *d_w, void *d_bias)
 {
+    assert(!norm);
     const struct conv_shape *s = &c->shape;
     size_t in_padded = (size_t)s->parts * (size_t)(s->image ? s->in_channels : channels_padded(s->in_channels, s->block));
     size_t out_padded = (size_t)channels_padded(s->out_channels, s->block);
@@ -233,7 +234,7 @@ static void NAME(norm_again)(const struct norm_shape *s, const void *z, const vo
 static void NAME(norm_forward)(const struct norm_shape *s, const void *z, const void *gamma, const void *beta, void *stats, void *out)
 {
     if (s->norm != MODEL_NORM_NONE) NAME(norm_stats)(s, z, stats);
-    NAME(norm_again)(s, z, gamma, beta, stats, out);
+    if (out) NAME(norm_again)(s, z, gamma, beta, stats, out);
 }
 
 /* With h = d_y * gamma, x = (z - mean) * r and means over the group: d_z = r * (h - mean(h) - x * mean(h * x)). */

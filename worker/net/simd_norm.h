@@ -35,32 +35,10 @@ static void plane_moments(const float *z, size_t pixels, int block, double *mean
     }
 }
 
-/* y = (z - mean) * scale + beta, then the activation: the same expression decides the sign forward and backward. */
-struct norm_line {
-    vec mean, scale, beta, slope;
-};
-INLINE vec norm_y(struct norm_line l, vec z)
-{
-    return vec_fma(vec_sub(z, l.mean), l.scale, l.beta);
-}
-INLINE struct norm_line norm_line_of(const struct norm_shape *s, int v, const float *gamma, const float *beta, const float *stats)
-{
-    size_t at = (size_t)v * VEC;
-    struct norm_line l = {vec_zero(), vec_set(1), vec_zero(), vec_set(s->slope)};
-    if (s->norm == MODEL_NORM_NONE) return l;
-    l.mean = vec_load(stats + at);
-    l.scale = vec_mul(vec_load(gamma + at), vec_load(stats + (size_t)channels_padded(s->channels, s->block) + at));
-    l.beta = vec_load(beta + at);
-    return l;
-}
-
 static void norm_apply(const struct norm_shape *s, int v, const float *z, struct norm_line l, float *out)
 {
     size_t step = (size_t)s->block, at = vector_at(v, s->pixels, s->block);
-    for (size_t p = s->pixels; p-- > 0;) {
-        vec y = norm_y(l, vec_load(z + at + p * step));
-        vec_store(out + at + p * step, vec_max(vec_mul(y, l.slope), y)); /* 0 <= slope < 1 */
-    }
+    for (size_t p = s->pixels; p-- > 0;) vec_store(out + at + p * step, norm_activated(l, vec_load(z + at + p * step)));
 }
 
 /* Group statistics out of those of its channels, all over the same number of pixels. */
@@ -98,12 +76,12 @@ static void norm_forward(const struct norm_shape *s, const void *z, const void *
             plane_moments((const float *)z + vector_at(v, s->pixels, s->block), s->pixels, s->block, mean + v * VEC, variance + v * VEC);
         if (s->norm == MODEL_NORM_GROUP) continue;
         if (s->norm == MODEL_NORM_INSTANCE) norm_write_stats(s, v * VEC, VEC, mean + v * VEC, variance + v * VEC, stats);
-        norm_apply(s, v, z, norm_line_of(s, v, gamma, beta, stats), out);
+        if (out) norm_apply(s, v, z, norm_line_of(s, v, gamma, beta, stats), out);
     }
     if (s->norm != MODEL_NORM_GROUP) return;
     norm_join_groups(s, mean, variance);
     norm_write_stats(s, 0, vectors * VEC, mean, variance, stats);
-    norm_again(s, z, gamma, beta, stats, out);
+    if (out) norm_again(s, z, gamma, beta, stats, out);
 }
 
 /* Gradients that lie behind the same z: one, or those of both cotangents, which then share the reading of z and the activation's

@@ -84,39 +84,52 @@ INLINE void winograd_g_transposed(const vec u[6], vec g[3])
 }
 
 /* ---- two dimensions ------------------------------------------------------------------------------------- */
-/* 6x6 pixels at x, rows `row` and columns `step` apart, to 36 vectors at v, `apart` apart. */
-INLINE void winograd_input(const float *x, size_t row, size_t step, float *v, size_t apart)
+/* Six pixels of an input below each other, rows `row` apart; or what a norm makes of them on the way. Only rows top to bottom - 1 are
+   inside the image, the first of them at x. */
+INLINE void winograd_input_column(const struct norm_line *norm, const float *x, size_t row, int top, int bottom, vec t[WINO_IN])
 {
-    vec half[6][6] UNSET;
-    for (size_t c = 0; c < 6; c++) {
-        vec d[6] UNSET, t[6] UNSET;
-        for (size_t r = 0; r < 6; r++) d[r] = vec_load(x + r * row + c * step);
+    vec d[WINO_IN] UNSET;
+    for (int r = 0; r < WINO_IN; r++) {
+        d[r] = vec_zero();
+        if (r < top || r >= bottom) continue;
+        d[r] = vec_load(x + (size_t)(r - top) * row);
+        if (norm) d[r] = norm_activated(*norm, d[r]);
+    }
+    winograd_b(d, t);
+}
+
+/* Columns that have been transformed, six of them, to 36 vectors at v, `apart` apart. */
+INLINE void winograd_input_rows(vec column[WINO_IN][WINO_IN], float *v, size_t apart)
+{
+    vec_stride(apart);
+    for (size_t r = 0; r < WINO_IN; r++, v += WINO_IN * apart) {
+        vec d[WINO_IN] UNSET, t[WINO_IN] UNSET;
+        for (size_t c = 0; c < WINO_IN; c++) d[c] = column[c][r];
         winograd_b(d, t);
-        for (size_t r = 0; r < 6; r++) half[r][c] = t[r];
-    }
-    for (size_t r = 0; r < 6; r++, v += 6 * apart) {
-        vec t[6] UNSET;
-        winograd_b(half[r], t);
-        for (size_t c = 0; c < 6; c++) vec_store(v + c * apart, t[c]);
+        for (size_t c = 0; c < WINO_IN; c++) vec_store(v + c * apart, t[c]);
     }
 }
 
-/* The same at the border: only rows top to bottom - 1 and columns left to right - 1 are there, the first of them at x. */
-static void winograd_input_edge(const float *x, size_t row, size_t step, int top, int bottom, int left, int right, float *v, size_t apart)
+/* Of a tile's pixels only `tall` rows and `wide` columns are inside the image. All are loaded before any is stored: rows lie a power of
+   two apart more often than not, and a load waits for a store whose address ends like its own. */
+INLINE void winograd_tile_load(int tall, int wide, const float *at, size_t row, size_t step, vec y[WINO_OUT][WINO_OUT])
 {
-    float patch[WINO_ALL * VEC] UNSET;
-    for (int r = 0; r < WINO_IN; r++)
-        for (int c = 0; c < WINO_IN; c++) {
-            bool inside = r >= top && r < bottom && c >= left && c < right;
-            vec_store(patch + (r * WINO_IN + c) * VEC, inside ? vec_load(x + (size_t)(r - top) * row + (size_t)(c - left) * step) : vec_zero());
-        }
-    winograd_input(patch, WINO_IN * VEC, VEC, v, apart);
+    vec_stride(row); vec_stride(step);
+    for (int r = 0; r < WINO_OUT; r++)
+        for (int c = 0; c < WINO_OUT; c++) y[r][c] = r < tall && c < wide ? vec_load(at + (size_t)r * row + (size_t)c * step) : vec_zero();
+}
+INLINE void winograd_tile_store(int tall, int wide, vec y[WINO_OUT][WINO_OUT], float *at, size_t row, size_t step)
+{
+    vec_stride(row); vec_stride(step);
+    for (int r = 0; r < tall; r++)
+        for (int c = 0; c < wide; c++) vec_store(at + (size_t)r * row + (size_t)c * step, y[r][c]);
 }
 
-/* 36 vectors at m, `apart` apart, and the bias to 4x4 pixels at y. */
-INLINE void winograd_output(const float *m, size_t apart, vec bias, float *y, size_t row, size_t step)
+/* 36 vectors at m, `apart` apart, and the bias to 4x4 pixels. */
+INLINE void winograd_output(const float *m, size_t apart, vec bias, vec y[WINO_OUT][WINO_OUT])
 {
     vec half[4][6] UNSET;
+    vec_stride(apart);
     for (size_t c = 0; c < 6; c++) {
         vec d[6] UNSET, t[4] UNSET;
         for (size_t r = 0; r < 6; r++) d[r] = vec_load(m + (r * 6 + c) * apart);
@@ -126,25 +139,18 @@ INLINE void winograd_output(const float *m, size_t apart, vec bias, float *y, si
     for (size_t r = 0; r < 4; r++) {
         vec t[4] UNSET;
         winograd_a(half[r], t);
-        for (size_t c = 0; c < 4; c++) vec_store(y + r * row + c * step, vec_add(t[c], bias));
+        for (size_t c = 0; c < 4; c++) y[r][c] = vec_add(t[c], bias);
     }
 }
 
-static void winograd_output_edge(const float *m, size_t apart, vec bias, int tall, int wide, float *y, size_t row, size_t step)
-{
-    float patch[WINO_OUT * WINO_OUT * VEC] UNSET;
-    winograd_output(m, apart, bias, patch, WINO_OUT * VEC, VEC);
-    for (int r = 0; r < tall; r++)
-        for (int c = 0; c < wide; c++) vec_store(y + (size_t)r * row + (size_t)c * step, vec_load(patch + (r * WINO_OUT + c) * VEC));
-}
-
-/* 4x4 pixels of a gradient at y to 36 vectors. */
-INLINE void winograd_gradient(const float *y, size_t row, size_t step, float *w, size_t apart)
+/* 4x4 pixels of a gradient to 36 vectors. */
+INLINE void winograd_gradient(vec y[WINO_OUT][WINO_OUT], float *w, size_t apart)
 {
     vec half[6][4] UNSET;
+    vec_stride(apart);
     for (size_t c = 0; c < 4; c++) {
         vec d[4] UNSET, t[6] UNSET;
-        for (size_t r = 0; r < 4; r++) d[r] = vec_load(y + r * row + c * step);
+        for (size_t r = 0; r < 4; r++) d[r] = y[r][c];
         winograd_a_transposed(d, t);
         for (size_t r = 0; r < 6; r++) half[r][c] = t[r];
     }
@@ -153,15 +159,6 @@ INLINE void winograd_gradient(const float *y, size_t row, size_t step, float *w,
         winograd_a_transposed(half[r], t);
         for (size_t c = 0; c < 6; c++) vec_store(w + c * apart, t[c]);
     }
-}
-
-static void winograd_gradient_edge(const float *y, size_t row, size_t step, int tall, int wide, float *w, size_t apart)
-{
-    float patch[WINO_OUT * WINO_OUT * VEC] UNSET;
-    for (int r = 0; r < WINO_OUT; r++)
-        for (int c = 0; c < WINO_OUT; c++)
-            vec_store(patch + (r * WINO_OUT + c) * VEC, r < tall && c < wide ? vec_load(y + (size_t)r * row + (size_t)c * step) : vec_zero());
-    winograd_gradient(patch, WINO_OUT * VEC, VEC, w, apart);
 }
 
 /* 3x3 weights, taps `tap` apart, to 36 vectors. */

@@ -19,8 +19,10 @@ static void winograd_read_gradient(const struct winograd_pass *p, int count, con
             const float *y = d_out + (size_t)at.sample * stride + at.out * step;
             float *to = w + (size_t)t * g.row + line;
             for (int i = 0; i < vectors; i++, to += VEC) {
-                if (at.tall == WINO_OUT && at.wide == WINO_OUT) winograd_gradient(y + planes[i], row, step, to, g.apart);
-                else winograd_gradient_edge(y + planes[i], row, step, at.tall, at.wide, to, g.apart);
+                vec tile[WINO_OUT][WINO_OUT] UNSET;
+                if (at.tall == WINO_OUT && at.wide == WINO_OUT) winograd_tile_load(WINO_OUT, WINO_OUT, y + planes[i], row, step, tile);
+                else winograd_tile_load(at.tall, at.wide, y + planes[i], row, step, tile);
+                winograd_gradient(tile, to, g.apart);
             }
         }
     }
@@ -98,8 +100,9 @@ static size_t winograd_scratch_count(const struct conv_shape *s, int samples)
     return winograd_grid_count(tiles, p.ins) + winograd_grid_count(tiles, p.outs) + (forward > weights ? forward : weights);
 }
 
-static void winograd_backward_weights(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in, size_t out_stride,
-                                      const float *d_out, size_t cotangent_stride, float *const d_w[], float *const d_bias[], float *scratch)
+static void winograd_backward_weights(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in,
+                                      const struct norm_before *norm, size_t out_stride, const float *d_out, size_t cotangent_stride, float *const d_w[],
+                                      float *const d_bias[], float *scratch)
 {
     struct winograd_pass p = winograd_pass_of(s, false);
     int all = samples * p.tiles, block = winograd_block_tiles(p.ins, p.outs, all);
@@ -111,7 +114,7 @@ static void winograd_backward_weights(const struct conv_shape *s, int samples, i
         float *u = scratch, *v = scratch + 2 * sums, *w = v + winograd_grid_count(count, p.ins);
         next = all - first - count < block ? all - first - count : block;
         winograd_places(&p, first + count, next, places[!now]);
-        winograd_read(&p, count, places[now], in_stride, in, winograd_grid_of(count, p.ins), v);
+        winograd_read(&p, count, places[now], in_stride, in, norm, winograd_grid_of(count, p.ins), v);
         for (int c = 0; c < cotangents; c++, u += sums) {
             const float *d = d_out + (size_t)c * cotangent_stride;
             struct winograd_ahead ahead = {places[!now], next, in, d, in_stride, out_stride};

@@ -101,9 +101,9 @@ static void run_kind(const struct bench *b, const struct backend *backend, const
     bool backward = kind == TUNE_BACKWARD_DATA;
     const float *w = backend->conv_prepare_tasks(b->conv, backward) ? b->prepared[backward] : b->w;
     float *bias = s->bias ? b->bias : NULL;
-    if (kind == TUNE_FORWARD) backend->conv_forward(b->conv, 0, &b->batch, b->scratch, b->in, w, bias, b->out, NULL);
+    if (kind == TUNE_FORWARD) backend->conv_forward(b->conv, 0, &b->batch, b->scratch, b->in, NULL, w, bias, b->out, NULL);
     else if (backward) backend->conv_backward_data(b->conv, 0, &b->batch, b->scratch, b->out, w, b->in);
-    else backend->conv_backward_weights(b->conv, 0, &b->batch, b->scratch, b->in, b->out, b->d_w, bias);
+    else backend->conv_backward_weights(b->conv, 0, &b->batch, b->scratch, b->in, NULL, b->out, b->d_w, bias);
 }
 
 static double time_prepare(const struct bench *b, const struct backend *backend, enum tune_kind kind)

@@ -62,6 +62,9 @@ typedef __m128 vec_mask;
 #endif
 #define vec_fence() _mm_sfence() /* what went past the caches is there before anything that is stored later */
 #define vec_zero() vec_set(0)
+/* A stride that the compiler knows nothing of from here on: it would work out dozens of addresses before a loop, more than there are
+   registers, and fetch each from the stack in it, where a stride and its multiples by addressing are enough. */
+#define vec_stride(x) __asm__("" : "+r"(x))
 #define INLINE static inline __attribute__((always_inline))
 /* After a local array that is written before it is read: the build's flags would clear it each time. */
 #define UNSET __attribute__((uninitialized))

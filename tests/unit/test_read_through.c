@@ -1,0 +1,177 @@
+/* test_read_through: layers that read through the norm before them: the same bits as behind a norm that wrote what they read. */
+#include "tests/check.h"
+
+#ifdef HAVE_DNNL
+#include <stdlib.h>
+
+#include "tests/unit/net_fixture.h"
+#include "tests/unit/pair_fixture.h"
+#include "worker/net/network_inside.h"
+
+/* ---- one layer ----------------------------------------------------------------------------------------- */
+enum { SAMPLES = 2 };
+struct through {
+    struct conv_shape s;
+    struct norm_shape norm;
+    struct pair z[SAMPLES], gamma, beta, w, bias;
+    float *in, *stats, *written; /* [SAMPLES] z, its statistics, and what the norm writes */
+    size_t in_count, out_count, stats_count;
+    struct conv *conv;
+    float *prepared, *scratch;
+};
+
+static struct through through_new(const struct backend *fast, int rows, int columns, int ins, int outs, enum model_norm norm)
+{
+    struct through t = {.s = {.block = fast->block, .in = rectangle(rows, columns), .parts = 1, .in_channels = ins, .out_channels = outs, .stride = 1, .bias = true}};
+    struct network_layer_kernels kernels = {.forward = ALGORITHM_WINOGRAD, .backward_data = ALGORITHM_WINOGRAD, .backward_weights = ALGORITHM_WINOGRAD};
+    const struct conv_use use = {.lanes = 1, .samples = SAMPLES, .cotangents = 1};
+    struct tensor_layout layout = {.kind = TENSOR_CONV, .block = fast->block, .out = outs, .parts = 1, .in = ins, .taps = 9};
+    size_t padded = (size_t)channels_padded(ins, fast->block);
+    t.s.out = t.s.in;
+    t.norm = (struct norm_shape){.block = fast->block, .channels = ins, .pixels = shape_pixels(t.s.in), .norm = norm, .groups = 1, .slope = 0.125f};
+    t.in_count = activation_count(1, ins, t.s.in, fast->block), t.out_count = activation_count(1, outs, t.s.in, fast->block), t.stats_count = 2 * padded + 16;
+    t.gamma = pair_random(padded, 1), t.beta = pair_random(padded, 2), t.w = weights_random(&layout, 3), t.bias = pair_random((size_t)channels_padded(outs, fast->block), 4);
+    for (size_t c = (size_t)ins; c < padded; c++) t.gamma.f[c] = t.beta.f[c] = 0;
+    t.in = calloc(SAMPLES * t.in_count, sizeof(float)), t.written = calloc(SAMPLES * t.in_count, sizeof(float)), t.stats = calloc(SAMPLES * t.stats_count, sizeof(float));
+    for (int i = 0; i < SAMPLES; i++) {
+        float *in = t.in + (size_t)i * t.in_count;
+        t.z[i] = activation_random(1, ins, t.s.in, fast->block, 10 + (uint32_t)i);
+        memcpy(in, t.z[i].f, t.in_count * sizeof(float));
+        fast->norm_forward(&t.norm, in, norm != MODEL_NORM_NONE ? t.gamma.f : NULL, norm != MODEL_NORM_NONE ? t.beta.f : NULL, t.stats + (size_t)i * t.stats_count, t.written + (size_t)i * t.in_count);
+    }
+    CHECK_INT(fast->conv_new(&t.s, &use, &kernels, &t.conv, NULL), OK);
+    t.prepared = aligned_alloc(64, fast->conv_prepared_count(t.conv, false) * sizeof(float));
+    t.scratch = aligned_alloc(64, (fast->conv_scratch_bytes(t.conv) + 63) / 64 * 64);
+    fast->conv_prepare(t.conv, false, t.w.f, 0, fast->conv_prepare_tasks(t.conv, false), t.prepared);
+    return t;
+}
+
+static void through_free(const struct backend *fast, struct through *t)
+{
+    struct pair *pairs[] = {&t->z[0], &t->z[1], &t->gamma, &t->beta, &t->w, &t->bias};
+    float *floats[] = {t->in, t->stats, t->written, t->prepared, t->scratch};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) pair_free(pairs[i]);
+    for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++) free(floats[i]);
+    fast->conv_free(t->conv);
+}
+
+static void check_same(const char *what, const struct through *t, const float *a, const float *b, size_t count)
+{
+    size_t nonzero = 0;
+    for (size_t i = 0; i < count; i++) nonzero += a[i] != 0;
+    CHECK(nonzero > count / 64); /* of one pixel and half a block, one weight in 36 */
+    if (memcmp(a, b, count * sizeof(float)))
+        check_fail(__FILE__, __LINE__, "%s, block %d, norm %d, %d x %d pixels, %d to %d channels: other bits through the norm", what, t->s.block, (int)t->norm.norm,
+                   t->s.in.dims[0], t->s.in.dims[1], t->s.in_channels, t->s.out_channels);
+}
+
+static void compare_layer(const struct backend *fast, struct through *t)
+{
+    struct batch b = {.samples = SAMPLES, .cotangents = 1, .value = t->in_count > t->out_count ? t->in_count : t->out_count, .stats = t->stats_count};
+    const struct norm_before norm = {&t->norm, t->norm.norm != MODEL_NORM_NONE ? t->gamma.f : NULL, t->norm.norm != MODEL_NORM_NONE ? t->beta.f : NULL, t->stats, t->stats_count};
+    size_t stride = b.gradient = b.value, weights = t->w.count, out_bytes = SAMPLES * stride * sizeof(float);
+    float *in[2], *out[2], *d_w[2], *d_bias = calloc(t->bias.count, sizeof(float));
+    for (int k = 0; k < 2; k++) {
+        in[k] = calloc(1, out_bytes), out[k] = calloc(1, out_bytes), d_w[k] = calloc(weights, sizeof(float));
+        for (int i = 0; i < SAMPLES; i++) memcpy(in[k] + (size_t)i * stride, (k ? t->in : t->written) + (size_t)i * t->in_count, t->in_count * sizeof(float));
+        fast->conv_forward(t->conv, 0, &b, t->scratch, in[k], k ? &norm : NULL, t->prepared, t->bias.f, out[k], NULL);
+    }
+    for (int i = 0; i < SAMPLES; i++) check_same("forward", t, out[0] + (size_t)i * stride, out[1] + (size_t)i * stride, t->out_count);
+    for (int k = 0; k < 2; k++) fast->conv_backward_weights(t->conv, 0, &b, t->scratch, in[k], k ? &norm : NULL, out[0], d_w[k], d_bias);
+    check_same("backward weights", t, d_w[0], d_w[1], weights);
+    for (int k = 0; k < 2; k++) free(in[k]), free(out[k]), free(d_w[k]);
+    free(d_bias);
+}
+
+/* Borders, sizes that no tile divides, single rows, many and padded channels; each kind of norm. */
+static void compare_layers(const struct backend *fast, const struct backend *law)
+{
+    static const int shapes[][4] = {{1, 1, 8, 8}, {1, 9, 16, 8}, {5, 6, 24, 40}, {13, 4, 17, 33}, {33, 47, 16, 16}, {24, 20, 8, 8}, {8, 8, 64, 64}};
+    (void)law;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int n = 0; n < 3; n++) {
+            enum model_norm norm = (const enum model_norm[]){MODEL_NORM_INSTANCE, MODEL_NORM_GROUP, MODEL_NORM_NONE}[n];
+            if (shapes[i][0] * shapes[i][1] == 1 && norm != MODEL_NORM_NONE) continue; /* one pixel is its own mean: all zeros */
+            struct through t = through_new(fast, shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3], norm);
+            compare_layer(fast, &t);
+            through_free(fast, &t);
+        }
+}
+
+void test_winograd_layers_that_read_through_a_norm_give_the_bits_of_those_behind_one(void)
+{
+    at_each_level(false, compare_layers);
+}
+
+/* ---- a network ------------------------------------------------------------------------------------------ */
+/* The gradient of a network; `kinds`: those in which layers may read through norms. Counts those that do. */
+static float *gradient_through(const struct network_config *c, const bool kinds[CONV_KINDS], size_t *count, int *reading)
+{
+    struct network *net;
+    size_t pixels = (size_t)(c->patch[0] * c->patch[1]), n = (size_t)c->in_channels * pixels;
+    float *data = malloc((size_t)c->batch * n * sizeof *data), *copy;
+    const float *images[16];
+    CHECK_INT(network_new(c, &net, NULL), OK);
+    network_init(net, 3);
+    *reading = 0;
+    for (int i = 0; i < net->graph.nodes; i++)
+        for (int k = 0; k < CONV_KINDS; k++) *reading += net->graph.node[i].read_through[k] &= kinds[k];
+    for (int i = 0; i < c->batch; i++) fill_numbers(data + (size_t)i * n, n, 4, (uint32_t)i), images[i] = data + (size_t)i * n;
+    network_forward(net, c->batch, images);
+    for (int i = 0; i < c->batch; i++) fill_numbers(network_logit_gradient(net, 0, i), (size_t)c->out_channels * pixels, 8, (uint32_t)i);
+    network_backward(net, c->batch, 0);
+    *count = network_arena_count(net);
+    copy = malloc(*count * sizeof *copy);
+    memcpy(copy, network_gradient(net, 0), *count * sizeof *copy);
+    free(data);
+    network_free(net);
+    return copy;
+}
+
+static struct network_config config_through(const struct network_kernels *kernels)
+{
+    struct network_config c = config_tiny();
+    for (int i = 0; i < 3; i++) c.widths[i] = (int[]){10, 20, 24}[i];
+    c.patch[0] = 24;
+    c.kernels = kernels;
+    return c;
+}
+
+void test_a_network_that_reads_through_its_norms_gives_the_bits_of_one_that_does_not(void)
+{
+    if (!backend_dnnl_available()) check_skip("this machine has no AVX2");
+    static const bool kinds[][CONV_KINDS] = {{false, false, false}, {true, true, true}, {true, false, false}, {false, false, true}};
+    struct network_config c = config_through(NULL);
+    c.kernels = kernels_of(c, 2, ALGORITHM_WINOGRAD);
+    size_t count[4];
+    float *g[4];
+    int reading[4];
+    for (int i = 0; i < 4; i++) g[i] = gradient_through(&c, kinds[i], &count[i], &reading[i]);
+    CHECK_INT(reading[0], 0);
+    CHECK_INT(reading[2], 5); /* the second convolution of each of five blocks */
+    CHECK_INT(reading[1], reading[2] + reading[3]);
+    for (int i = 1; i < 4; i++) CHECK(memcmp(g[0], g[i], count[0] * sizeof(float)) == 0);
+    for (int i = 0; i < 4; i++) free(g[i]);
+}
+
+/* Direct kernels read what the norm writes; one kind of a layer may be direct and the other not. */
+void test_a_network_reads_through_norms_only_where_its_kernels_can(void)
+{
+    if (!backend_dnnl_available()) check_skip("this machine has no AVX2");
+    struct network_config c = config_through(NULL);
+    struct network_kernels kernels = *kernels_of(c, 2, ALGORITHM_DIRECT);
+    struct network *net;
+    c.kernels = &kernels;
+    for (int i = 0; i < kernels.layers; i++) { /* layers 1, 5, 9: Winograd forward; 3, 7: weights */
+        if (i % 4 == 1) kernels.layer[i].forward = ALGORITHM_WINOGRAD;
+        if (i % 4 == 3) kernels.layer[i].backward_weights = ALGORITHM_WINOGRAD;
+    }
+    CHECK_INT(network_new(&c, &net, NULL), OK);
+    for (int i = 0; i < net->graph.nodes; i++) {
+        const struct node *n = &net->graph.node[i];
+        if (n->op != &op_norm_act || net->graph.value[n->out].in_place_of == NONE || !n[1].conv) continue;
+        CHECK(n->read_through[CONV_FORWARD] == (n[1].layer % 4 == 1) && n->read_through[CONV_WEIGHTS] == (n[1].layer % 4 == 3) && !n->read_through[CONV_DATA]);
+    }
+    network_free(net);
+}
+#endif
