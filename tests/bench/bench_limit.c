@@ -259,8 +259,8 @@ static void measure_head(struct limit *m, const struct node *n)
     b.logits = (size_t)n->shape.head.out_channels * n->shape.head.pixels;
     for (int try = 0; try < TRIES; try++) {
         double start = seconds(CLOCK_THREAD_CPUTIME_ID);
-        m->backend.head_forward(&n->shape.head, m->in, m->w, m->w, m->out);
-        m->backend.head_backward(&n->shape.head, &b, m->in, m->w, m->d_out, m->d_in, m->d_w, m->d_w + m->w_count);
+        m->backend.head_forward(&n->shape.head, m->in, NULL, m->w, m->w, m->out);
+        m->backend.head_backward(&n->shape.head, &b, m->in, NULL, m->w, m->d_out, m->d_in, m->d_w, m->d_w + m->w_count);
         keep_way(&m->head, seconds(CLOCK_THREAD_CPUTIME_ID) - start, "simd", 1);
     }
 }

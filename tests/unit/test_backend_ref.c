@@ -230,11 +230,11 @@ static void pool_backward(struct differentiable *d)
 }
 static void head_forward(struct differentiable *d)
 {
-    d->backend.head_forward(d->shape, d->in[0], d->in[1], d->in[2], d->out);
+    d->backend.head_forward(d->shape, d->in[0], NULL, d->in[1], d->in[2], d->out);
 }
 static void head_backward(struct differentiable *d)
 {
-    d->backend.head_backward(d->shape, &batch_of_one, d->in[0], d->in[1], d->cotangent, d->gradient[0], d->gradient[1], d->gradient[2]);
+    d->backend.head_backward(d->shape, &batch_of_one, d->in[0], NULL, d->in[1], d->cotangent, d->gradient[0], d->gradient[1], d->gradient[2]);
 }
 
 void test_ref_pool_and_head_gradients_are_those_of_central_differences(void)

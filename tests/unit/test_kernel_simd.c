@@ -200,9 +200,9 @@ static void compare_pool_and_head(const struct backend *fast, const struct backe
             struct tensor_layout layout = {.kind = TENSOR_HEAD, .block = fast->block, .out = out, .parts = 1, .in = channels[c], .taps = 1};
             struct pair w = weights_random(&layout, 3), bias = pair_random((size_t)out, 4), logits = pair_empty((size_t)out * head.pixels);
             struct pair d_logits = pair_random(logits.count, 5), d_in = pair_empty(x.count), d_w = pair_empty(w.count), d_bias = pair_empty((size_t)out);
-            fast->head_forward(&head, x.f, w.f, bias.f, logits.f), law->head_forward(&head, x.d, w.d, bias.d, logits.d);
-            fast->head_backward(&head, &batch_of_one, x.f, w.f, d_logits.f, d_in.f, d_w.f, d_bias.f);
-            law->head_backward(&head, &batch_of_one, x.d, w.d, d_logits.d, d_in.d, d_w.d, d_bias.d);
+            fast->head_forward(&head, x.f, NULL, w.f, bias.f, logits.f), law->head_forward(&head, x.d, NULL, w.d, bias.d, logits.d);
+            fast->head_backward(&head, &batch_of_one, x.f, NULL, w.f, d_logits.f, d_in.f, d_w.f, d_bias.f);
+            law->head_backward(&head, &batch_of_one, x.d, NULL, w.d, d_logits.d, d_in.d, d_w.d, d_bias.d);
             check_close("head forward", logits, channels[c]);
             check_close("head backward data", d_in, out);
             check_close("head backward weights", d_w, (double)head.pixels);

@@ -103,6 +103,43 @@ void test_winograd_layers_that_read_through_a_norm_give_the_bits_of_those_behind
     at_each_level(false, compare_layers);
 }
 
+/* ---- the head ------------------------------------------------------------------------------------------- */
+static void compare_head(const struct backend *fast, int channels, int pixels)
+{
+    const struct head_shape s = {.block = fast->block, .channels = channels, .out_channels = 3, .pixels = (size_t)pixels};
+    const struct norm_shape n = {.block = fast->block, .channels = channels, .pixels = (size_t)pixels, .norm = MODEL_NORM_INSTANCE, .groups = 1, .slope = 0.125f};
+    size_t padded = (size_t)channels_padded(channels, fast->block), outs = 3 * (size_t)pixels;
+    struct pair z = activation_random(1, channels, rectangle(1, pixels), fast->block, 1), y = pair_empty(z.count), gamma = pair_random(padded, 2), beta = pair_random(padded, 3);
+    struct pair stats = pair_empty(2 * padded), w = pair_random(3 * padded, 4), bias = pair_random(3, 5), d = pair_random(outs, 6), logits[2], d_in[2], d_w[2], d_bias = pair_empty(3);
+    for (size_t c = (size_t)channels; c < padded; c++) gamma.f[c] = beta.f[c] = 0;
+    fast->norm_forward(&n, z.f, gamma.f, beta.f, stats.f, y.f);
+    const struct norm_before norm = {&n, gamma.f, beta.f, stats.f, 2 * padded};
+    for (int k = 0; k < 2; k++) {
+        logits[k] = pair_empty(outs), d_in[k] = pair_empty(z.count), d_w[k] = pair_empty(3 * padded);
+        fast->head_forward(&s, k ? z.f : y.f, k ? &norm : NULL, w.f, bias.f, logits[k].f);
+        fast->head_backward(&s, &batch_of_one, k ? z.f : y.f, k ? &norm : NULL, w.f, d.f, d_in[k].f, d_w[k].f, d_bias.f);
+    }
+    if (memcmp(logits[0].f, logits[1].f, outs * sizeof(float)) || memcmp(d_in[0].f, d_in[1].f, z.count * sizeof(float)) ||
+        memcmp(d_w[0].f, d_w[1].f, 3 * padded * sizeof(float)))
+        check_fail(__FILE__, __LINE__, "head, block %d, %d channels, %d pixels: other bits through the norm", fast->block, channels, pixels);
+    struct pair *all[] = {&z, &y, &gamma, &beta, &stats, &w, &bias, &d, &d_bias, logits, logits + 1, d_in, d_in + 1, d_w, d_w + 1};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) pair_free(all[i]);
+}
+
+/* Up to 32 channels a strip has 128 pixels, of 300 it has 13 or less; pixels that no strip and no vector divides. */
+static void compare_heads(const struct backend *fast, const struct backend *law)
+{
+    static const int channels[] = {3, 16, 40, 300}, pixels[] = {9, 128, 200, 1000};
+    (void)law;
+    for (int c = 0; c < 4; c++)
+        for (int p = 0; p < 4; p++) compare_head(fast, channels[c], pixels[p]);
+}
+
+void test_a_head_that_reads_through_a_norm_gives_the_bits_of_one_behind_it(void)
+{
+    at_each_level(true, compare_heads);
+}
+
 /* ---- a network ------------------------------------------------------------------------------------------ */
 /* The gradient of a network; `kinds`: those in which layers may read through norms. Counts those that do. */
 static float *gradient_through(const struct network_config *c, const bool kinds[CONV_KINDS], size_t *count, int *reading)
@@ -148,7 +185,7 @@ void test_a_network_that_reads_through_its_norms_gives_the_bits_of_one_that_does
     int reading[4];
     for (int i = 0; i < 4; i++) g[i] = gradient_through(&c, kinds[i], &count[i], &reading[i]);
     CHECK_INT(reading[0], 0);
-    CHECK_INT(reading[2], 5); /* the second convolution of each of five blocks */
+    CHECK_INT(reading[2], 6); /* the second convolution of each of five blocks, and the head */
     CHECK_INT(reading[1], reading[2] + reading[3]);
     for (int i = 1; i < 4; i++) CHECK(memcmp(g[0], g[i], count[0] * sizeof(float)) == 0);
     for (int i = 0; i < 4; i++) free(g[i]);

@@ -123,10 +123,11 @@ struct backend {
     /* 2x2 maximum; of equal ones the first (row by row) gets the gradient. pool_backward adds to d_in. */
     void (*pool_forward)(const struct pool_shape *s, const void *in, void *out);
     void (*pool_backward)(const struct pool_shape *s, const void *in, const void *d_out, void *d_in);
-    /* 1x1 convolution with bias to plain logits [out_channels][pixels]. */
-    void (*head_forward)(const struct head_shape *s, const void *in, const void *w, const void *bias, void *logits);
-    void (*head_backward)(const struct head_shape *s, const struct batch *b, const void *in, const void *w, const void *d_logits, void *d_in,
-                          void *d_w, void *d_bias);
+    /* 1x1 convolution with bias to plain logits [out_channels][pixels]. head_reads_norm: it can read through a norm; else `norm` is NULL. */
+    bool head_reads_norm;
+    void (*head_forward)(const struct head_shape *s, const void *in, const struct norm_before *norm, const void *w, const void *bias, void *logits);
+    void (*head_backward)(const struct head_shape *s, const struct batch *b, const void *in, const struct norm_before *norm, const void *w,
+                          const void *d_logits, void *d_in, void *d_w, void *d_bias);
     void (*add)(void *to, const void *from, size_t count); /* to += from */
 };
 

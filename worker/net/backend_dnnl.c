@@ -261,6 +261,6 @@ struct backend backend_dnnl(void)
         .conv_backward_weights = conv_backward_weights, .up_flips = true, .up_forward = k->up_forward, .up_backward_data = k->up_backward_data,
         .up_backward_weights = k->up_backward_weights,
         .norm_forward = k->norm_forward, .norm_again = k->norm_again, .norm_backward = k->norm_backward, .pool_forward = k->pool_forward, .pool_backward = k->pool_backward,
-        .head_forward = k->head_forward, .head_backward = k->head_backward, .add = k->add,
+        .head_reads_norm = true, .head_forward = k->head_forward, .head_backward = k->head_backward, .add = k->add,
     };
 }

@@ -20,9 +20,9 @@ struct kernel_simd {
                           void *d_out, const void *d_more, void *d_gamma, void *d_beta);
     void (*pool_forward)(const struct pool_shape *s, const void *in, void *out);
     void (*pool_backward)(const struct pool_shape *s, const void *in, const void *d_out, void *d_in);
-    void (*head_forward)(const struct head_shape *s, const void *in, const void *w, const void *bias, void *logits);
-    void (*head_backward)(const struct head_shape *s, const struct batch *b, const void *in, const void *w, const void *d_logits, void *d_in,
-                          void *d_w, void *d_bias);
+    void (*head_forward)(const struct head_shape *s, const void *in, const struct norm_before *norm, const void *w, const void *bias, void *logits);
+    void (*head_backward)(const struct head_shape *s, const struct batch *b, const void *in, const struct norm_before *norm, const void *w,
+                          const void *d_logits, void *d_in, void *d_w, void *d_bias);
     void (*add)(void *to, const void *from, size_t count);
 
     /* 3x3 layers of stride 1 by Winograd's algorithm F(4x4, 3x3), any rows and columns, for one lane and `samples` samples;

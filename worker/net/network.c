@@ -60,6 +60,12 @@ static enum err make_layers(struct network *net, struct err_note *note)
     return OK;
 }
 
+static bool reads_norm(const struct backend *b, const struct node *n, enum conv_kind kind)
+{
+    if (n->op == &op_head) return b->head_reads_norm && kind != CONV_DATA;
+    return n->conv && b->conv_reads_norm && b->conv_reads_norm(n->conv, kind);
+}
+
 /* What the layers beside a norm do of its work: the statistics of an instance norm, the convolution before it; all of the rest forward,
    the node behind it, where that is the only one to read it. */
 static void relieve_norms(struct network *net)
@@ -67,11 +73,9 @@ static void relieve_norms(struct network *net)
     struct graph *g = &net->graph;
     for (struct node *n = g->node; n < g->node + g->nodes; n++) {
         if (n->op != &op_norm_act) continue;
-        const struct node *before = n - 1, *behind = n + 1;
-        bool alone = g->value[n->out].in_place_of != NONE, gives = net->backend.conv_gives_stats && net->backend.conv_gives_stats(before->conv);
+        bool gives = net->backend.conv_gives_stats && net->backend.conv_gives_stats(n[-1].conv);
         n->stats_given = gives && n->shape.norm.norm == MODEL_NORM_INSTANCE;
-        for (enum conv_kind k = 0; alone && behind->conv && net->backend.conv_reads_norm && k < CONV_KINDS; k++)
-            n->read_through[k] = net->backend.conv_reads_norm(behind->conv, k);
+        for (enum conv_kind k = 0; g->value[n->out].in_place_of != NONE && k < CONV_KINDS; k++) n->read_through[k] = reads_norm(&net->backend, n + 1, k);
     }
 }
 

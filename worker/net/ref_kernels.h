@@ -327,8 +327,9 @@ static void NAME(pool_backward)(const struct pool_shape *s, const void *in, cons
 }
 
 /* ---- head -------------------------------------------------------------------------------------------- */
-static void NAME(head_forward)(const struct head_shape *s, const void *in, const void *w, const void *bias, void *logits)
+static void NAME(head_forward)(const struct head_shape *s, const void *in, const struct norm_before *norm, const void *w, const void *bias, void *logits)
 {
+    assert(!norm);
     int padded = channels_padded(s->channels, s->block);
     for (int o = 0; o < s->out_channels; o++)
         for (size_t p = 0; p < s->pixels; p++) {
@@ -358,9 +359,10 @@ static void NAME(head_backward_one)(const struct head_shape *s, const REAL *in, 
     }
 }
 
-static void NAME(head_backward)(const struct head_shape *s, const struct batch *b, const void *in, const void *w, const void *d_logits, void *d_in,
-                                void *d_w, void *d_bias)
+static void NAME(head_backward)(const struct head_shape *s, const struct batch *b, const void *in, const struct norm_before *norm, const void *w,
+                                const void *d_logits, void *d_in, void *d_w, void *d_bias)
 {
+    assert(!norm);
     size_t outs = (size_t)s->out_channels;
     for (int k = 0; k < b->cotangents; k++) {
         REAL *to = (REAL *)d_w + (size_t)k * b->leaf_apart, *to_bias = (REAL *)d_bias + (size_t)k * b->leaf_apart;
