@@ -50,7 +50,10 @@ static void plane_sums(const float *in, size_t pixels, int block, double *sums)
         size_t last = first + CHUNK < pixels ? first + CHUNK : pixels, p = first;
         vec s[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
         for (; p + 4 <= last; p += 4)
-            for (int u = 0; u < 4; u++) s[u] = vec_add(s[u], vec_load(in + (p + (size_t)u) * step));
+            for (int u = 0; u < 4; u++) {
+                s[u] = vec_add(s[u], vec_load(in + (p + (size_t)u) * step));
+                vec_ahead(in + (p + (size_t)u) * step);
+            }
         for (; p < last; p++) s[0] = vec_add(s[0], vec_load(in + p * step));
         drain(sums, s[0], s[1], s[2], s[3]);
     }

@@ -10,6 +10,7 @@ enum { OUTER_INS = VEC == 16 ? 8 : 4 };
 struct outer {
     int rows, columns;
     size_t x_row, x_step, d_row, d_step;
+    size_t ahead; /* the d of the next piece lies so far on, which is asked for; 0: it has been */
 };
 
 /* A piece of so many pixels is taken through all inputs and taps while it is in the L1: 8 KiB of d and 16 of x with stride 2. */
@@ -31,6 +32,7 @@ INLINE void outer_tile(int outs, struct outer n, size_t b, const float *x, const
         for (int c = 0; c < n.columns; c++, xp += n.x_step, dp += n.d_step) {
             vec g[2];
             for (int o = 0; o < outs; o++) g[o] = vec_load(dp + (size_t)o * d_apart);
+            for (int o = 0; n.ahead && o < outs; o++) __builtin_prefetch((const void *)((uintptr_t)(dp + (size_t)o * d_apart) + n.ahead * sizeof(float)), 0, 2);
             for (int i = 0; i < OUTER_INS; i++)
                 for (int o = 0; o < outs; o++) sum[i][o] = vec_fma(vec_set(xp[i]), g[o], sum[i][o]);
         }
@@ -45,7 +47,7 @@ INLINE void outer_tile(int outs, struct outer n, size_t b, const float *x, const
 /* A whole block of input channels against one or two vectors. */
 static void outer_block(bool two, struct outer n, size_t b, const float *x, const float *d, size_t d_apart, float *w, size_t w_apart)
 {
-    for (size_t i = 0; i < b; i += OUTER_INS) {
+    for (size_t i = 0; i < b; i += OUTER_INS, n.ahead = 0) {
         if (two) outer_tile(2, n, b, x + i, d, d_apart, w + i * b, w_apart);
         else outer_tile(1, n, b, x + i, d, 0, w + i * b, 0);
     }

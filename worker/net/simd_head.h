@@ -30,7 +30,10 @@ static struct head_strip head_strip_of(const struct head_shape *s, size_t first,
     for (int v = 0; v < vectors_of(s->channels, s->block); v++) {
         struct norm_line l = norm_line_before(norm, sample, v);
         const float *z = head_vector(&strip, v);
-        for (size_t p = 0; p < strip.count; p++) vec_store(room + ((size_t)v * strip.count + p) * VEC, norm_activated(l, vec_load(z + p * step)));
+        for (size_t p = 0; p < strip.count; p++) {
+            vec_ahead(z + p * step);
+            vec_store(room + ((size_t)v * strip.count + p) * VEC, norm_activated(l, vec_load(z + p * step)));
+        }
     }
     strip.in = NULL, strip.step = VEC;
     return strip;
@@ -81,6 +84,7 @@ static void head_strip_data(const struct head_strip *strip, int v, const float *
         vec sum = vec_zero();
         for (int o = 0; o < s->out_channels; o++)
             sum = vec_fma(vec_set(d[(size_t)o * s->pixels + p]), vec_load(w + (size_t)o * padded + (size_t)(v * VEC)), sum);
+        vec_ahead(d_in + p * (size_t)s->block);
         vec_store(d_in + p * (size_t)s->block, sum);
     }
 }

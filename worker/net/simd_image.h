@@ -12,7 +12,10 @@ INLINE void image_tile(int count, int channels, const float *in, size_t plane, s
             vec weight = vec_load(w + (size_t)(c * 9 + k) * tap);
             for (int p = 0; p < count; p++) sum[p] = vec_fma(vec_set(at[p]), weight, sum[p]);
         }
-    for (int p = 0; p < count; p++) vec_store(out + (size_t)p * step, sum[p]);
+    for (int p = 0; p < count; p++) {
+        vec_ahead(out + (size_t)p * step);
+        vec_store(out + (size_t)p * step, sum[p]);
+    }
 }
 
 static void image_forward(const struct conv_shape *s, const float *in, const float *w, const float *bias, float *out)
@@ -42,6 +45,7 @@ static void image_taps(const float *in, size_t row, const float *d_out, int rows
         for (int x = 0; x < columns; x++) {
             const float *at = in + (size_t)y * row + (size_t)x;
             vec d = vec_load(d_out + ((size_t)y * (size_t)columns + (size_t)x) * step);
+            vec_ahead(d_out + ((size_t)y * (size_t)columns + (size_t)x) * step);
             for (int k = 0; k < 9; k++) sum[k] = vec_fma(vec_set(at[(size_t)(k / 3) * row + (size_t)(k % 3)]), d, sum[k]);
         }
         for (int k = 0; k < 9; k++) vec_store(d_w + (size_t)k * step, vec_add(vec_load(d_w + (size_t)k * step), sum[k]));

@@ -16,6 +16,7 @@ static void plane_moments(const float *z, size_t pixels, int block, double *mean
         for (; p + 4 <= last; p += 4)
             for (int u = 0; u < 4; u++) {
                 vec a = vec_sub(vec_load(z + (p + (size_t)u) * step), shift);
+                vec_ahead(z + (p + (size_t)u) * step);
                 s[u] = vec_add(s[u], a);
                 q[u] = vec_fma(a, a, q[u]);
             }
@@ -38,7 +39,12 @@ static void plane_moments(const float *z, size_t pixels, int block, double *mean
 static void norm_apply(const struct norm_shape *s, int v, const float *z, struct norm_line l, float *out)
 {
     size_t step = (size_t)s->block, at = vector_at(v, s->pixels, s->block);
-    for (size_t p = s->pixels; p-- > 0;) vec_store(out + at + p * step, norm_activated(l, vec_load(z + at + p * step)));
+    for (size_t p = s->pixels; p-- > 0;) {
+        size_t pixel = at + p * step;
+        vec_ahead_down(z + pixel);
+        vec_ahead_down(out + pixel);
+        vec_store(out + pixel, norm_activated(l, vec_load(z + pixel)));
+    }
 }
 
 /* Group statistics out of those of its channels, all over the same number of pixels. */
@@ -101,8 +107,11 @@ INLINE void norm_gather_pixel(int count, bool more, const float *z, struct norm_
 {
     vec zz = vec_load(z + at), apart = vec_sub(zz, l.mean);
     vec_mask positive = vec_greater(norm_y(l, zz), vec_zero());
+    vec_ahead(z + at);
     for (int k = 0; k < count; k++) {
         vec d = vec_load(g.d[k] + at);
+        vec_ahead(g.d[k] + at);
+        if (more) vec_ahead(g.more[k] + at);
         if (more) d = vec_add(d, vec_load(g.more[k] + at));
         d = vec_if(positive, d, vec_mul(d, l.slope));
         if (more) vec_store(g.d[k] + at, d);

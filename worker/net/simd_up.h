@@ -135,6 +135,7 @@ static void up_sample_weights(const struct up_shape *s, const float *in, const f
             for (size_t ib = 0; ib < (size_t)narrow.blocks; ib++)
                 for (size_t dy = 0; dy < 2; dy++) {
                     n.rows = rows - y < step ? rows - y : step;
+                    n.ahead = ib ? 0 : 2 * (size_t)step * wide.row;
                     outer_block(true, n, b, in + ib * narrow.plane + (size_t)y * narrow.row, d_out + at + ((size_t)(2 * y) + dy) * wide.row, b,
                                 d_w + (ib * (size_t)wide.blocks * 4 + 2 * dy) * square + w_at, square);
                 }
