@@ -90,14 +90,14 @@ INLINE void winograd_strip_columns(const struct winograd_pass *p, struct winogra
                                    vec columns[WINO_STRIP_COLUMNS][WINO_IN])
 {
     int top = first.row == 0, below = p->rows - first.row + 1, bottom = below < WINO_IN ? below : WINO_IN;
-    size_t step = (size_t)p->block, row = (size_t)p->columns * step;
+    size_t step = (size_t)p->block, row = (size_t)p->columns * step, ahead = WINO_STRIP * WINO_OUT * step * sizeof *x; /* the next strip */
     x += (size_t)(first.row - 1 + top) * row;
     for (int c = 0; c < count * WINO_OUT + WINO_IN - WINO_OUT; c++) {
         int column = first.column - 1 + c;
         if (column < 0 || column >= p->columns)
             for (int r = 0; r < WINO_IN; r++) columns[c][r] = vec_zero();
-        else if (top == 0 && bottom == WINO_IN) winograd_input_column(norm, x + (size_t)column * step, row, 0, WINO_IN, columns[c]);
-        else winograd_input_column(norm, x + (size_t)column * step, row, top, bottom, columns[c]);
+        else if (top == 0 && bottom == WINO_IN) winograd_input_column(norm, x + (size_t)column * step, row, ahead, 0, WINO_IN, columns[c]);
+        else winograd_input_column(norm, x + (size_t)column * step, row, ahead, top, bottom, columns[c]);
     }
 }
 

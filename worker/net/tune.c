@@ -188,6 +188,13 @@ static double weights_ns(const struct conv_shape *s, enum tune_kind kind, enum n
     return kind == TUNE_BACKWARD_WEIGHTS ? 0 : count * sizeof(float) / memory_bytes_a_ns / together;
 }
 
+/* Reading a norm's input and writing its output, which a direct kernel wants and Winograd's does without: nanoseconds a sample. */
+static double norm_ns(const struct graph *g, const struct node *n, enum tune_kind kind)
+{
+    const struct value *in = &g->value[n->in];
+    return kind == TUNE_BACKWARD_DATA || in->in_place_of == NONE ? 0 : 2 * (double)(in->count * sizeof(float)) / memory_bytes_a_ns;
+}
+
 static bool has_choice(const struct node *n)
 {
     return n->layer != NONE && n->shape.conv.stride == 1 && !n->shape.conv.image;
@@ -217,7 +224,7 @@ static enum err choose(struct tuning *t, const struct graph *g, int samples, str
             if (!e && isfinite(winograd)) e = cost(t, &n->shape.conv, kind, ALGORITHM_DIRECT, together, &direct);
             if (e) return e;
             winograd += weights_ns(&n->shape.conv, kind, ALGORITHM_WINOGRAD, together);
-            direct += weights_ns(&n->shape.conv, kind, ALGORITHM_DIRECT, together);
+            direct += weights_ns(&n->shape.conv, kind, ALGORITHM_DIRECT, together) + norm_ns(g, n, kind);
             bool wins = isfinite(winograd) && winograd < direct * (1 - noise);
             set_kind(&kernels->layer[n->layer], kind, wins ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
             total += (kind == TUNE_FORWARD ? 1 : gradients) * (wins ? winograd : direct);
