@@ -1,5 +1,6 @@
 /* bench_limit: what a step of network xs or s would cost if every op ran at its best: each convolution by the fastest primitive at
-   its best number of samples a call, alone in a loop; each op that only moves memory at the bandwidth measured for as much memory.
+   its best number of samples a call, alone in a loop, reading through the norm before it where it can; each op that only moves memory at
+   the bandwidth measured for as much memory.
    usage: bench_limit NET      a contestant of bench_turns.c: each line N measures N rounds more (medians of the thread's processor
    time over all rounds, as ours is a median of turns), "profile" says the result:
      peak GFLOP/s | gflop PER IMAGE | layer NAME FORWARD DATA WEIGHTS | kind NAME MS | total MS      per image, one thread */
@@ -7,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
+#include "tests/bench/multiply_adds.h"
 #include "tests/unit/net_fixture.h"
 #include "worker/net/backend_list.h"
 #include "worker/net/network_inside.h"
@@ -54,10 +57,13 @@ static double seconds(clockid_t clock)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* In huge pages, as the network's memory is. */
 static float *numbers(size_t count)
 {
-    float *to = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64 + 64);
+    size_t page = (size_t)2 << 20, bytes = (count * sizeof(float) + 64 + page - 1) / page * page;
+    float *to = aligned_alloc(page, bytes);
     if (!to) exit(1);
+    madvise(to, bytes, MADV_HUGEPAGE);
     fill_numbers(to, count, 1, 0);
     return to;
 }
@@ -113,37 +119,6 @@ static struct best best_of(const struct ways *w)
 }
 
 /* ---- the machine --------------------------------------------------------------------------------------- */
-/* Ten independent chains of fused multiply-adds, two a cycle with a latency of four or five: eight would do. Written in assembly,
-   because compilers fold such loops or keep an array of accumulators in memory. Returns operations (2 a lane). */
-#if defined(__x86_64__)
-#define CHAINS(reg, mul) \
-    "vfmadd231ps " mul ", " mul ", " reg "0\n vfmadd231ps " mul ", " mul ", " reg "1\n vfmadd231ps " mul ", " mul ", " reg "2\n" \
-    "vfmadd231ps " mul ", " mul ", " reg "3\n vfmadd231ps " mul ", " mul ", " reg "4\n vfmadd231ps " mul ", " mul ", " reg "5\n" \
-    "vfmadd231ps " mul ", " mul ", " reg "6\n vfmadd231ps " mul ", " mul ", " reg "7\n vfmadd231ps " mul ", " mul ", " reg "8\n" \
-    "vfmadd231ps " mul ", " mul ", " reg "9\n"
-static double multiply_adds(long times)
-{
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f")) {
-        long left = times;
-        __asm__ volatile("vpxorq %%zmm15, %%zmm15, %%zmm15\n 1:\n" CHAINS("%%zmm", "%%zmm15") "dec %0\n jnz 1b\n vzeroupper" : "+r"(left)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-                         "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm15", "cc");
-        return 2.0 * 16 * 10 * (double)times;
-    }
-    if (!__builtin_cpu_supports("fma")) return 0;
-    long left = times;
-    __asm__ volatile("vpxor %%ymm15, %%ymm15, %%ymm15\n 1:\n" CHAINS("%%ymm", "%%ymm15") "dec %0\n jnz 1b\n vzeroupper" : "+r"(left)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
-                     "xmm6", "xmm7", "xmm8", "xmm9", "xmm15", "cc");
-    return 2.0 * 8 * 10 * (double)times;
-}
-#else
-static double multiply_adds(long times)
-{
-    (void)times;
-    return 0; /* no loop for this processor: the peak is said to be 0 */
-}
-#endif
-
 static void measure_machine(struct limit *m)
 {
     double start = seconds(CLOCK_THREAD_CPUTIME_ID), done = multiply_adds(5000000);
@@ -174,17 +149,37 @@ static double moving(const struct limit *m, double bytes)
     return moving_of(m, bytes, bytes);
 }
 
+/* ---- norms on the way ------------------------------------------------------------------------------------- */
+/* Nobody else reads the norm before n, so that n may read through it, where its kernel can. */
+static bool behind_norm(const struct limit *m, const struct node *n)
+{
+    return n->in != NONE && m->net->graph.value[n->in].in_place_of != NONE;
+}
+
+static struct norm_before norm_of(const struct limit *m, const struct node *n)
+{
+    return (struct norm_before){.shape = &n[-1].shape.norm, .gamma = m->w, .beta = m->w, .stats = m->w};
+}
+
+/* Does the norm have no pass of its own forward, as the fastest kernel of the node behind it reads through it? */
+static bool read_through(const struct limit *m, const struct node *norm)
+{
+    const struct node *n = norm + 1;
+    if (!behind_norm(m, n)) return false;
+    return n->op == &op_head ? m->backend.head_reads_norm : n->op == &op_conv && !strcmp(best_of(&m->layer[n - m->net->graph.node][0]).by, "Winograd");
+}
+
 /* ---- the convolutions ------------------------------------------------------------------------------------ */
 static struct batch batch_of(const struct limit *m, int samples)
 {
     return (struct batch){.samples = samples, .cotangents = 1, .value = m->in_count, .gradient = m->in_count};
 }
 
-static void run_backend(struct limit *m, struct conv *c, int kind, const struct batch *b, const float *w)
+static void run_backend(struct limit *m, struct conv *c, int kind, const struct batch *b, const struct norm_before *norm, const float *w)
 {
-    if (kind == 0) m->backend.conv_forward(c, 0, b, m->scratch, m->in, NULL, w, NULL, m->out, NULL);
+    if (kind == 0) m->backend.conv_forward(c, 0, b, m->scratch, m->in, norm, w, NULL, m->out, NULL);
     else if (kind == 1) m->backend.conv_backward_data(c, 0, b, m->scratch, m->d_out, w, m->d_in);
-    else m->backend.conv_backward_weights(c, 0, b, m->scratch, m->in, NULL, m->d_out, m->d_w, NULL);
+    else m->backend.conv_backward_weights(c, 0, b, m->scratch, m->in, norm, m->d_out, m->d_w, NULL);
 }
 
 /* As the network would call it, direct or Winograd. */
@@ -194,6 +189,7 @@ static void try_backend(struct limit *m, const struct node *n, bool absent[KINDS
     const enum network_algorithm *got[KINDS] = {&kernels.forward, &kernels.backward_data, &kernels.backward_weights};
     struct conv_use use = {.lanes = 1, .samples = samples, .cotangents = 1};
     struct batch b = batch_of(m, samples);
+    struct norm_before norm = norm_of(m, n);
     struct conv *c;
     if (m->backend.conv_new(&n->shape.conv, &use, &kernels, &c, NULL)) return;
     want_scratch(m, m->backend.conv_scratch_bytes(c));
@@ -206,7 +202,7 @@ static void try_backend(struct limit *m, const struct node *n, bool absent[KINDS
         }
         for (int try = 0; try < TRIES; try++) {
             double start = seconds(CLOCK_THREAD_CPUTIME_ID);
-            run_backend(m, c, kind, &b, w);
+            run_backend(m, c, kind, &b, a == ALGORITHM_WINOGRAD && behind_norm(m, n) ? &norm : NULL, w);
             keep_way(&m->layer[n - m->net->graph.node][kind], seconds(CLOCK_THREAD_CPUTIME_ID) - start, a == ALGORITHM_WINOGRAD ? "Winograd" : "direct", samples);
         }
     }
@@ -256,11 +252,12 @@ static void measure_up(struct limit *m, const struct node *n)
 static void measure_head(struct limit *m, const struct node *n)
 {
     struct batch b = batch_of(m, 1);
+    struct norm_before norm = norm_of(m, n), *before = m->backend.head_reads_norm && behind_norm(m, n) ? &norm : NULL;
     b.logits = (size_t)n->shape.head.out_channels * n->shape.head.pixels;
     for (int try = 0; try < TRIES; try++) {
         double start = seconds(CLOCK_THREAD_CPUTIME_ID);
-        m->backend.head_forward(&n->shape.head, m->in, NULL, m->w, m->w, m->out);
-        m->backend.head_backward(&n->shape.head, &b, m->in, NULL, m->w, m->d_out, m->d_in, m->d_w, m->d_w + m->w_count);
+        m->backend.head_forward(&n->shape.head, m->in, before, m->w, m->w, m->out);
+        m->backend.head_backward(&n->shape.head, &b, m->in, before, m->w, m->d_out, m->d_in, m->d_w, m->d_w + m->w_count);
         keep_way(&m->head, seconds(CLOCK_THREAD_CPUTIME_ID) - start, "simd", 1);
     }
 }
@@ -291,7 +288,7 @@ static void add_moving(const struct limit *m, double ms[PROFILE_KINDS])
         const struct node *n = &g->node[i];
         double values = n->out == NONE ? 0 : (double)g->value[n->out].count * sizeof(float);
         if (n->op == &op_norm_act) {
-            ms[PROFILE_NORM_FORWARD] += e * moving(m, 2 * values);
+            if (!read_through(m, n)) ms[PROFILE_NORM_FORWARD] += e * moving(m, 2 * values);
             ms[PROFILE_NORM_BACKWARD] += e * (moving_of(m, values, kept) + moving(m, (n->d_more.buffer == NONE ? 2 : 3) * values));
         }
         /* forward reads 4, writes 1; backward reads 4 kept ones, 4 + 1 gradients, writes 4 */
