@@ -141,61 +141,88 @@ void test_a_head_that_reads_through_a_norm_gives_the_bits_of_one_behind_it(void)
 }
 
 /* ---- a network ------------------------------------------------------------------------------------------ */
-/* The gradient of a network; `kinds`: those in which layers may read through norms. Counts those that do. */
-static float *gradient_through(const struct network_config *c, const bool kinds[CONV_KINDS], size_t *count, int *reading)
+static bool may_read[CONV_KINDS]; /* kinds in which layers may read through norms */
+static bool (*real_reads)(const struct conv *c, enum conv_kind kind);
+static bool reads_where_it_may(const struct conv *c, enum conv_kind kind)
 {
+    return may_read[kind] && real_reads(c, kind);
+}
+
+static struct network *network_reading(const struct network_config *c, bool forward, bool weights)
+{
+    struct backend backend = backend_dnnl();
     struct network *net;
-    size_t pixels = (size_t)(c->patch[0] * c->patch[1]), n = (size_t)c->in_channels * pixels;
-    float *data = malloc((size_t)c->batch * n * sizeof *data), *copy;
+    real_reads = backend.conv_reads_norm;
+    may_read[CONV_FORWARD] = forward, may_read[CONV_WEIGHTS] = weights;
+    backend.conv_reads_norm = reads_where_it_may;
+    backend.head_reads_norm = forward && weights;
+    CHECK_INT(network_new_on(c, &backend, &net, NULL), OK);
+    return net;
+}
+
+/* Its gradient, in arena form. */
+static float *gradient_of_network(struct network *net)
+{
+    const struct network_config *c = network_config(net);
+    size_t pixels = (size_t)(c->patch[0] * c->patch[1]), n = (size_t)c->in_channels * pixels, bytes = network_arena_count(net) * sizeof(float);
+    float *data = malloc((size_t)c->batch * n * sizeof *data), *copy = malloc(bytes);
     const float *images[16];
-    CHECK_INT(network_new(c, &net, NULL), OK);
     network_init(net, 3);
-    *reading = 0;
-    for (int i = 0; i < net->graph.nodes; i++)
-        for (int k = 0; k < CONV_KINDS; k++) *reading += net->graph.node[i].read_through[k] &= kinds[k];
     for (int i = 0; i < c->batch; i++) fill_numbers(data + (size_t)i * n, n, 4, (uint32_t)i), images[i] = data + (size_t)i * n;
     network_forward(net, c->batch, images);
     for (int i = 0; i < c->batch; i++) fill_numbers(network_logit_gradient(net, 0, i), (size_t)c->out_channels * pixels, 8, (uint32_t)i);
     network_backward(net, c->batch, 0);
-    *count = network_arena_count(net);
-    copy = malloc(*count * sizeof *copy);
-    memcpy(copy, network_gradient(net, 0), *count * sizeof *copy);
+    memcpy(copy, network_gradient(net, 0), bytes);
     free(data);
-    network_free(net);
     return copy;
 }
 
-static struct network_config config_through(const struct network_kernels *kernels)
+static int count_reading(const struct network *net, enum conv_kind kind)
+{
+    int count = 0;
+    for (int i = 0; i < net->graph.nodes; i++) count += net->graph.node[i].read_through[kind];
+    return count;
+}
+
+static struct network_config config_through(void)
 {
     struct network_config c = config_tiny();
     for (int i = 0; i < 3; i++) c.widths[i] = (int[]){10, 20, 24}[i];
     c.patch[0] = 24;
-    c.kernels = kernels;
     return c;
 }
 
+/* What nobody writes has no place in memory, either. */
 void test_a_network_that_reads_through_its_norms_gives_the_bits_of_one_that_does_not(void)
 {
     if (!backend_dnnl_available()) check_skip("this machine has no AVX2");
-    static const bool kinds[][CONV_KINDS] = {{false, false, false}, {true, true, true}, {true, false, false}, {false, false, true}};
-    struct network_config c = config_through(NULL);
+    struct network_config c = config_through();
     c.kernels = kernels_of(c, 2, ALGORITHM_WINOGRAD);
-    size_t count[4];
-    float *g[4];
-    int reading[4];
-    for (int i = 0; i < 4; i++) g[i] = gradient_through(&c, kinds[i], &count[i], &reading[i]);
-    CHECK_INT(reading[0], 0);
-    CHECK_INT(reading[2], 6); /* the second convolution of each of five blocks, and the head */
-    CHECK_INT(reading[1], reading[2] + reading[3]);
-    for (int i = 1; i < 4; i++) CHECK(memcmp(g[0], g[i], count[0] * sizeof(float)) == 0);
-    for (int i = 0; i < 4; i++) free(g[i]);
+    float *want = NULL;
+    size_t memory = 0;
+    for (int way = 0; way < 4; way++) {
+        struct network *net = network_reading(&c, way & 1, way & 2);
+        float *got = gradient_of_network(net);
+        int all = way == 3 ? 6 : 5; /* the second convolution of each of five blocks, and the head */
+        CHECK_INT(count_reading(net, CONV_FORWARD), way & 1 ? all : 0);
+        CHECK_INT(count_reading(net, CONV_WEIGHTS), way & 2 ? all : 0);
+        CHECK_INT(count_reading(net, CONV_DATA), 0);
+        if (!way) want = got, memory = network_memory_used(net);
+        else {
+            CHECK(memcmp(want, got, network_arena_count(net) * sizeof *got) == 0);
+            CHECK((network_memory_used(net) < memory) == (way == 3));
+            free(got);
+        }
+        network_free(net);
+    }
+    free(want);
 }
 
 /* Direct kernels read what the norm writes; one kind of a layer may be direct and the other not. */
 void test_a_network_reads_through_norms_only_where_its_kernels_can(void)
 {
     if (!backend_dnnl_available()) check_skip("this machine has no AVX2");
-    struct network_config c = config_through(NULL);
+    struct network_config c = config_through();
     struct network_kernels kernels = *kernels_of(c, 2, ALGORITHM_DIRECT);
     struct network *net;
     c.kernels = &kernels;

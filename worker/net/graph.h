@@ -20,8 +20,8 @@ struct value {
     int parent;          /* the value this is a part of, or NONE */
     size_t first;        /* first element within the parent */
     size_t count;        /* elements, padding included */
-    int in_place_of;     /* z of the activation that only the next node reads, or NONE. Inference overwrites z with it; training keeps
-                            z alone, and backward makes the activation again just before that node */
+    int in_place_of;     /* z of the activation that only the next node reads, or NONE. That node may read z through the norm; else inference
+                            overwrites z with it, and training keeps z alone and makes it again just before that node's backward */
     size_t kept, passing;/* byte offset in a sample's memory (training), in a lane's (inference); plan.c */
 };
 

@@ -11,15 +11,29 @@ static void touch(struct arena_span *span, int step)
     if (step > span->last) span->last = step;
 }
 
+/* The activation that node n writes is read through the norm in all that its reader does: nobody writes it. */
+static bool never_written(const struct node *n)
+{
+    return n->op == &op_norm_act && n->read_through[CONV_FORWARD] && n->read_through[CONV_WEIGHTS];
+}
+
+/* Elements of the largest activation that backward makes again, or that forward hands to the next node only. */
+static size_t largest_again(const struct graph *g)
+{
+    size_t largest = 0;
+    for (const struct node *n = g->node; n < g->node + g->nodes; n++) {
+        const struct value *out = n->out == NONE ? NULL : &g->value[n->out];
+        if (out && out->in_place_of != NONE && !never_written(n) && out->count > largest) largest = out->count;
+    }
+    return largest;
+}
+
 /* Training keeps values from forward to backward, one after the other, but for the activations that backward makes again: of
    these one is in use at a time, so they share a place, which stays in the cache. */
 static size_t place_kept(struct graph *g, size_t element_bytes)
 {
     struct arena_plan kept = {0};
-    size_t again = 0;
-    for (int i = 0; i < g->values; i++)
-        if (g->value[i].in_place_of != NONE && g->value[i].count > again) again = g->value[i].count;
-    again = arena_place(&kept, 1, again * element_bytes);
+    size_t again = arena_place(&kept, 1, largest_again(g) * element_bytes);
     for (int i = 0; i < g->values; i++) {
         if (g->value[i].in_place_of != NONE) g->value[i].kept = again;
         else if (g->value[i].parent == NONE) g->value[i].kept = arena_place(&kept, 1, g->value[i].count * element_bytes);

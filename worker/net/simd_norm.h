@@ -145,8 +145,10 @@ INLINE void norm_scatter(int count, bool more, const float *z, struct norm_gradi
     for (size_t p = pixels; p-- > 0;) {
         vec zz = vec_load(z + p * step), apart = vec_sub(zz, l.mean);
         vec_mask positive = vec_greater(norm_y(l, zz), vec_zero());
+        vec_ahead_down(z + p * step);
         for (int k = 0; k < count; k++) {
             vec d = vec_load(g.d[k] + p * step);
+            vec_ahead_down(g.d[k] + p * step);
             if (!more) d = vec_if(positive, d, vec_mul(d, l.slope));
             vec_store(g.d[k] + p * step, vec_fma(d, l.scale, vec_fma(apart, a[k], b[k])));
         }
