@@ -32,7 +32,7 @@ INLINE void outer_tile(int outs, struct outer n, size_t b, const float *x, const
         for (int c = 0; c < n.columns; c++, xp += n.x_step, dp += n.d_step) {
             vec g[2];
             for (int o = 0; o < outs; o++) g[o] = vec_load(dp + (size_t)o * d_apart);
-            for (int o = 0; n.ahead && o < outs; o++) __builtin_prefetch((const void *)((uintptr_t)(dp + (size_t)o * d_apart) + n.ahead * sizeof(float)), 0, 2);
+            for (int o = 0; n.ahead && o < outs; o++) vec_ask(dp + (size_t)o * d_apart, (ptrdiff_t)(n.ahead * sizeof(float)));
             for (int i = 0; i < OUTER_INS; i++)
                 for (int o = 0; o < outs; o++) sum[i][o] = vec_fma(vec_set(xp[i]), g[o], sum[i][o]);
         }

@@ -87,7 +87,7 @@ INLINE void winograd_g_transposed(const vec u[6], vec g[3])
 /* Six pixels of an input below each other, rows `row` apart; or what a norm makes of them on the way. Only rows top to bottom - 1 are
    inside the image, the first of them at x. Those `ahead` bytes on are asked for: they come into the second cache while the block
    before is multiplied, and into the first while the columns before these are. */
-INLINE void winograd_input_column(const struct norm_line *norm, const float *x, size_t row, size_t ahead, int top, int bottom, vec t[WINO_IN])
+INLINE void winograd_input_column(const struct norm_line *norm, const float *x, size_t row, ptrdiff_t ahead, int top, int bottom, vec t[WINO_IN])
 {
     vec d[WINO_IN] UNSET;
     for (int r = 0; r < WINO_IN; r++) {
@@ -95,7 +95,7 @@ INLINE void winograd_input_column(const struct norm_line *norm, const float *x, 
         if (r < top || r >= bottom) continue;
         const float *at = x + (size_t)(r - top) * row;
         d[r] = vec_load(at);
-        __builtin_prefetch((const void *)((uintptr_t)at + ahead), 0, 3);
+        vec_ask(at, ahead);
         if (norm) d[r] = norm_activated(*norm, d[r]);
     }
     winograd_b(d, t);

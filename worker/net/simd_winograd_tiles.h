@@ -90,7 +90,8 @@ INLINE void winograd_strip_columns(const struct winograd_pass *p, struct winogra
                                    vec columns[WINO_STRIP_COLUMNS][WINO_IN])
 {
     int top = first.row == 0, below = p->rows - first.row + 1, bottom = below < WINO_IN ? below : WINO_IN;
-    size_t step = (size_t)p->block, row = (size_t)p->columns * step, ahead = WINO_STRIP * WINO_OUT * step * sizeof *x; /* the next strip */
+    size_t step = (size_t)p->block, row = (size_t)p->columns * step;
+    ptrdiff_t ahead = (ptrdiff_t)(WINO_STRIP * WINO_OUT * step * sizeof *x); /* the next strip */
     x += (size_t)(first.row - 1 + top) * row;
     for (int c = 0; c < count * WINO_OUT + WINO_IN - WINO_OUT; c++) {
         int column = first.column - 1 + c;

@@ -3,6 +3,7 @@
 #ifndef WORKER_NET_VEC_H
 #define WORKER_NET_VEC_H
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #if defined(__AVX512F__)
@@ -70,16 +71,20 @@ typedef __m128 vec_mask;
 /* After a local array that is written before it is read: the build's flags would clear it each time. */
 #define UNSET __attribute__((uninitialized))
 
-/* For loops that stream through memory upwards or downwards: asks for the line that they come to 4 KiB on, because the processor's own
-   prefetch stops at the end of each page. */
-#define VEC_AHEAD 4096
+/* Asks for the line `bytes` on from p, which may lie outside of what p points into. */
+INLINE void vec_ask(const float *p, ptrdiff_t bytes)
+{
+    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)bytes), 0, 3);
+}
+/* For loops that stream through memory upwards or downwards: the processor's own prefetch stops at the end of each page. */
+enum { VEC_AHEAD = 4096 };
 INLINE void vec_ahead(const float *p)
 {
-    __builtin_prefetch((const void *)((uintptr_t)p + VEC_AHEAD), 0, 3);
+    vec_ask(p, VEC_AHEAD);
 }
 INLINE void vec_ahead_down(const float *p)
 {
-    __builtin_prefetch((const void *)((uintptr_t)p - VEC_AHEAD), 0, 3);
+    vec_ask(p, -VEC_AHEAD);
 }
 
 /* ((0+1)+(2+3))+... : the order is fixed. */
