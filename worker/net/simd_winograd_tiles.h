@@ -77,7 +77,7 @@ INLINE int winograd_line(const struct winograd_pass *p, size_t line, size_t chan
 }
 
 /* Tiles beside each other, which share the columns in which they overlap. */
-enum { WINO_STRIP = 4, WINO_STRIP_COLUMNS = WINO_STRIP * WINO_OUT + WINO_IN - WINO_OUT };
+enum { WINO_STRIP = 2, WINO_STRIP_COLUMNS = WINO_STRIP * WINO_OUT + WINO_IN - WINO_OUT };
 INLINE int winograd_strip(const struct winograd_place *places, int left)
 {
     int count = 1;
