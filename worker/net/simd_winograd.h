@@ -113,17 +113,18 @@ INLINE void winograd_input_rows(vec column[WINO_IN][WINO_IN], float *v, size_t a
     }
 }
 
-/* Of a tile's pixels only `tall` rows and `wide` columns are inside the image. All are loaded before any is stored: rows lie a power of
-   two apart more often than not, and a load waits for a store whose address ends like its own. */
+/* Of a tile's pixels only `tall` rows and `wide` columns are inside the image. */
 INLINE void winograd_tile_load(int tall, int wide, const float *at, size_t row, size_t step, vec y[WINO_OUT][WINO_OUT])
 {
-    vec_stride(row); vec_stride(step);
+    vec_stride(row);
+    vec_stride(step);
     for (int r = 0; r < WINO_OUT; r++)
         for (int c = 0; c < WINO_OUT; c++) y[r][c] = r < tall && c < wide ? vec_load(at + (size_t)r * row + (size_t)c * step) : vec_zero();
 }
 INLINE void winograd_tile_store(int tall, int wide, vec y[WINO_OUT][WINO_OUT], float *at, size_t row, size_t step)
 {
-    vec_stride(row); vec_stride(step);
+    vec_stride(row);
+    vec_stride(step);
     for (int r = 0; r < tall; r++)
         for (int c = 0; c < wide; c++) vec_store(at + (size_t)r * row + (size_t)c * step, y[r][c]);
 }

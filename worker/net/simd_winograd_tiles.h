@@ -3,7 +3,7 @@
 
 /* One direction of a layer: `ins` padded channels to `outs`. */
 struct winograd_pass {
-    int block, rows, columns, tile_rows, tile_columns, tiles; /* tiles: of one sample */
+    int block, rows, columns, tile_columns, tiles; /* tiles: of one sample */
     size_t ins, outs, pixels;
 };
 
@@ -13,9 +13,8 @@ static struct winograd_pass winograd_pass_of(const struct conv_shape *s, bool ba
     struct winograd_pass p = {.block = s->block, .rows = s->in.dims[0], .columns = s->in.dims[1], .ins = ins, .outs = outs, .pixels = shape_pixels(s->in)};
     assert(s->stride == 1 && s->in.rank == 2 && !s->image && s->block % VEC == 0);
     if (backward) p.ins = outs, p.outs = ins;
-    p.tile_rows = (p.rows + WINO_OUT - 1) / WINO_OUT;
     p.tile_columns = (p.columns + WINO_OUT - 1) / WINO_OUT;
-    p.tiles = p.tile_rows * p.tile_columns;
+    p.tiles = (p.rows + WINO_OUT - 1) / WINO_OUT * p.tile_columns;
     return p;
 }
 
@@ -37,8 +36,8 @@ INLINE size_t winograd_grid_count(int tiles, size_t channels)
 }
 
 /* Tiles in a block, of `all`, in blocks as equal as can be. Few channels: inputs and outputs take 192 KiB of an L2 of half a
-   mebibyte, 256 of the larger ones that come with v4. Many: the weights do not fit there in any case and are read once for each block, so that inputs and outputs may
-   be as large as they are. */
+   mebibyte, 256 of the larger ones that come with v4. Many: the weights do not fit there in any case and are read once for each
+   block, so that inputs and outputs may be as large as they are. */
 static int winograd_block_tiles(size_t ins, size_t outs, int all)
 {
     size_t weights = WINO_ALL * ins * outs, floats = WINO_ALL * (ins + outs), budget = (VEC == 16 ? 64 : 48) * 1024;
