@@ -1,5 +1,4 @@
-/* bench_conv: the 3x3 layers of stride 1 of the benchmark networks xs and s: direct (oneDNN; weight gradients our own) against
-   our Winograd, by kind and samples per call, in GFLOP/s of the direct algorithm's multiplications and additions.
+/* bench_conv: the 3x3 layers of the benchmark networks xs and s: direct (oneDNN; weight gradients our own) against our Winograd, by kind and samples per call, in GFLOP/s of the direct algorithm's multiplications and additions.
    usage: bench_conv [NET [ROUNDS [LEVEL]]]      NET: xs | s
    Direct and Winograd take turns; each figure is from the minimum of ROUNDS processor times of one thread. */
 #include <stdio.h>
@@ -61,7 +60,7 @@ static void run_winograd(struct bench *b, int kind, int samples)
 
 static void measure(struct bench *b, int kind)
 {
-    double flops = 18.0 * (double)shape_pixels(b->s.in) * b->s.parts * b->s.in_channels * b->s.out_channels;
+    double flops = 18.0 * (double)shape_pixels(b->s.out) * b->s.parts * b->s.in_channels * b->s.out_channels;
     printf("  %-17s", kind_names[kind]);
     for (int samples = 1; samples <= BATCH; samples *= 2) {
         double direct = 1e9, winograd = 1e9;
@@ -83,7 +82,7 @@ static void bench_kind(struct bench *b, int kind)
 {
     const struct conv_shape *s = &b->s;
     struct shim_conv_shape shape = {.block = s->block, .in_channels = s->parts * s->in_channels, .out_channels = s->out_channels, .in_rows = s->in.dims[0],
-                                    .in_columns = s->in.dims[1], .out_rows = s->in.dims[0], .out_columns = s->in.dims[1], .stride = 1,
+                                    .in_columns = s->in.dims[1], .out_rows = s->out.dims[0], .out_columns = s->out.dims[1], .stride = s->stride,
                                     .flipped = kind == SHIM_BACKWARD_DATA};
     bool backward = kind == SHIM_BACKWARD_DATA;
     b->direct = kind == SHIM_BACKWARD_WEIGHTS ? NULL : shim_conv_new((enum shim_kind)kind, &shape, 1);
@@ -94,17 +93,17 @@ static void bench_kind(struct bench *b, int kind)
     free(b->direct_scratch);
 }
 
-static void bench_layer(int rounds, int size, int parts, int channels)
+static void bench_layer(int rounds, int size, int stride, int parts, int ins, int outs)
 {
     struct bench b = {.rounds = rounds, .simd = kernel_pick(shim_block())};
-    b.s = (struct conv_shape){.block = shim_block(), .in = {2, {size, size, 1}}, .out = {2, {size, size, 1}}, .parts = parts, .in_channels = channels,
-                              .out_channels = channels, .stride = 1};
-    b.in_count = activation_count(parts, channels, b.s.in, b.s.block), b.out_count = activation_count(1, channels, b.s.in, b.s.block);
-    size_t weights = (size_t)(9 * parts * channels * channels);
+    b.s = (struct conv_shape){.block = shim_block(), .in = {2, {size, size, 1}}, .out = {2, {size / stride, size / stride, 1}}, .parts = parts,
+                              .in_channels = ins, .out_channels = outs, .stride = stride};
+    b.in_count = activation_count(parts, ins, b.s.in, b.s.block), b.out_count = activation_count(1, outs, b.s.out, b.s.block);
+    size_t weights = (size_t)(9 * parts * ins * outs);
     b.in = numbers(BATCH * b.in_count), b.d_in = numbers(BATCH * b.in_count), b.out = numbers(BATCH * b.out_count), b.d_out = numbers(BATCH * b.out_count);
     b.w = numbers(weights), b.d_w = numbers(weights), b.prepared = numbers(b.simd->winograd_weights_count(&b.s));
     b.scratch = numbers(b.simd->winograd_scratch_count(&b.s, BATCH));
-    printf("%d x %d pixels, %d to %d channels\n", size, size, parts * channels, channels);
+    printf("%d x %d pixels, %d to %d channels, stride %d\n", size, size, parts * ins, outs, stride);
     for (int kind = 0; kind < KINDS; kind++) bench_kind(&b, kind);
     float *all[] = {b.in, b.out, b.d_in, b.d_out, b.w, b.d_w, b.prepared, b.scratch};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]);
@@ -122,8 +121,9 @@ int main(int argc, char **argv)
            small ? "xs" : "s", kernel_pick(shim_block())->isa, shim_block(), rounds);
     for (int level = 0; level < 5; level++) {
         if (argc > 3 && atoi(argv[3]) != level) continue;
-        bench_layer(rounds, size >> level, 1, width << level);
-        if (level < 4) bench_layer(rounds, size >> level, 2, width << level);
+        if (level) bench_layer(rounds, size >> (level - 1), 2, 1, width << (level - 1), width << level);
+        bench_layer(rounds, size >> level, 1, 1, width << level, width << level);
+        if (level < 4) bench_layer(rounds, size >> level, 1, 2, width << level, width << level);
     }
 }
 #else

@@ -96,6 +96,30 @@ void test_tune_takes_the_faster_algorithm_and_the_micro_batch_that_pays(void)
     CHECK_INT(k.micro_batch, 1);
 }
 
+/* Two layers of 16 channels on the same pixels, of stride 1 and of stride 2. */
+void test_tune_tells_layers_apart_by_their_stride(void)
+{
+    struct network_config c = config_of();
+    struct tune_table *table = new_table();
+    struct network_kernels k;
+    int layers = 0;
+    c.widths[0] = c.widths[1] = 16;
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    bool possible = false;
+    for (int i = 0; i < table->count; i++) possible |= table->entry[i].algorithm == ALGORITHM_WINOGRAD && table->entry[i].ns > 0;
+    if (!possible) check_skip("the fastest backend here has no Winograd kernels");
+    fill_table(table, 0.5, 1);
+    for (int i = 0; i < table->count; i++)
+        if (table->entry[i].stride == 2 && table->entry[i].algorithm == ALGORITHM_WINOGRAD) table->entry[i].ns *= 4;
+    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+    for (int i = 0; i < k.layers; i++) {
+        bool same = !strcmp(k.layer[i].name, "encoder.0.conv.1"), strided = !strcmp(k.layer[i].name, "encoder.1.conv.0");
+        layers += same + strided;
+        if (same || strided) CHECK_INT(k.layer[i].forward, same ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
+    }
+    CHECK_INT(layers, 2);
+}
+
 /* Timed again and again a kernel finds its weights in the cache; in a step it reads them from memory, and Winograd's are four times as many. */
 void test_tune_counts_the_reading_of_weights(void)
 {
@@ -171,17 +195,18 @@ void test_tuning_file_gives_back_what_was_appended_and_skips_what_is_no_line_of_
     struct err_note note;
     CHECK_INT(tuning_file_open(&file, "tuning.txt", "avx2", &note), OK);
     table->count = 2;
-    table->entry[0] = (struct tune_entry){8, 32, 24, 16, 24, TUNE_BACKWARD_DATA, ALGORITHM_WINOGRAD, 2, 1234, 56};
-    table->entry[1] = (struct tune_entry){8, 32, 24, 16, 24, TUNE_FORWARD, ALGORITHM_DIRECT, 1, 99, 0};
+    table->entry[0] = (struct tune_entry){8, 32, 24, 16, 24, 2, TUNE_BACKWARD_DATA, ALGORITHM_WINOGRAD, 2, 1234, 56};
+    table->entry[1] = (struct tune_entry){8, 32, 24, 16, 24, 1, TUNE_FORWARD, ALGORITHM_DIRECT, 1, 99, 0};
     before = *table;
     CHECK_INT(tuning_file_append(&file, table, &note), OK);
     FILE *f = fopen("tuning.txt", "a");
-    CHECK(f && fprintf(f, "0123456789abcdef 8 1 1 8 8 forward direct 1 5 0\n%s 8 1 1 8 8 sideways direct 1 5 0\n%s 8 1 1", file.machine, file.machine) > 0 && fclose(f) == 0);
+    CHECK(f && fprintf(f, "0123456789abcdef 8 1 1 8 8 1 forward direct 1 5 0\n%s 8 1 1 8 8 1 sideways direct 1 5 0\n"
+                          "%s 8 1 1 8 8 forward direct 1 5 0\n%s 8 1 1", file.machine, file.machine, file.machine) > 0 && fclose(f) == 0);
     tuning_file_read(&file, table);
     CHECK_INT(table->count, 2);
     CHECK_INT(table->known, 2);
     for (int i = 0; i < 2; i++) CHECK(memcmp(&table->entry[i], &before.entry[i], sizeof before.entry[0]) == 0);
-    table->entry[table->count++] = (struct tune_entry){8, 7, 7, 8, 8, TUNE_FORWARD, ALGORITHM_DIRECT, 1, 7, 0}; /* behind the torn line */
+    table->entry[table->count++] = (struct tune_entry){8, 7, 7, 8, 8, 1, TUNE_FORWARD, ALGORITHM_DIRECT, 1, 7, 0}; /* behind the torn line */
     CHECK_INT(tuning_file_append(&file, table, &note), OK);
     tuning_file_read(&file, table);
     CHECK_INT(table->count, 3);

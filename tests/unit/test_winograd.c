@@ -39,8 +39,8 @@ static void check_error(const char *what, const struct conv_shape *s, const floa
     }
     CHECK(size > 0);
     if (!(sqrt(off / size) <= bound))
-        check_fail(__FILE__, __LINE__, "%s, block %d, %d x %d pixels, %d x %d to %d channels: relative error %.3g, bound %.3g", what, s->block, s->in.dims[0],
-                   s->in.dims[1], s->parts, s->in_channels, s->out_channels, sqrt(off / size), bound);
+        check_fail(__FILE__, __LINE__, "%s, block %d, stride %d, %d x %d pixels, %d x %d to %d channels: relative error %.3g, bound %.3g", what, s->block, s->stride,
+                   s->in.dims[0], s->in.dims[1], s->parts, s->in_channels, s->out_channels, sqrt(off / size), bound);
 }
 
 /* Everything that one shape needs: tensors of some samples, weights, and the law's layer. */
@@ -60,14 +60,15 @@ static struct rig rig_new(const struct backend *fast, const struct backend *law,
     struct rig r = {.simd = kernel_pick(fast->block), .law = law, .samples = samples};
     struct tensor_layout layout = {.kind = TENSOR_CONV, .block = fast->block, .out = s.out_channels, .parts = s.parts, .in = s.in_channels, .taps = 9};
     struct network_layer_kernels direct = {0};
-    s.block = fast->block, s.stride = 1, s.out = s.in;
+    s.block = fast->block;
+    s.out = s.stride == 1 ? s.in : rectangle((s.in.dims[0] + 1) / 2, (s.in.dims[1] + 1) / 2);
     r.s = s;
     CHECK_INT(law->conv_new(&s, &use_of_one, &direct, &r.conv, NULL), OK);
     r.w = weights_random(&layout, 100);
     r.bias = pair_random((size_t)channels_padded(s.out_channels, s.block), 101);
     for (size_t c = (size_t)s.out_channels; c < r.bias.count; c++) r.bias.f[c] = 0, r.bias.d[c] = 0;
     r.in_count = activation_count(s.parts, s.in_channels, s.in, s.block), r.in_stride = r.in_count + GAP;
-    r.out_count = activation_count(1, s.out_channels, s.in, s.block), r.out_stride = r.out_count + 2 * GAP;
+    r.out_count = activation_count(1, s.out_channels, s.out, s.block), r.out_stride = r.out_count + 2 * GAP;
     r.in = guarded_new((size_t)samples * r.in_stride), r.d_in = guarded_new((size_t)samples * r.in_stride);
     r.out = guarded_new((size_t)samples * r.out_stride);
     r.stats_stride = 2 * (size_t)channels_padded(s.out_channels, s.block) + GAP;
@@ -77,7 +78,7 @@ static struct rig rig_new(const struct backend *fast, const struct backend *law,
     r.prepared = guarded_new(r.simd->winograd_weights_count(&s)), r.scratch = guarded_new(scratch);
     for (int n = 0; n < samples; n++) {
         r.x[n] = activation_random(s.parts, s.in_channels, s.in, s.block, (uint32_t)n);
-        r.d_y[n] = activation_random(1, s.out_channels, s.in, s.block, (uint32_t)(10 + n));
+        r.d_y[n] = activation_random(1, s.out_channels, s.out, s.block, (uint32_t)(10 + n));
         memcpy(r.in.at + (size_t)n * r.in_stride, r.x[n].f, r.in_count * sizeof(float));
     }
     return r;
@@ -106,7 +107,7 @@ static void rig_prepare(struct rig *r, bool backward)
 static void compare_stats(struct rig *r, bool bias)
 {
     size_t padded = (r->stats_stride - GAP) / 2;
-    struct norm_shape norm = {.block = r->s.block, .channels = r->s.out_channels, .pixels = shape_pixels(r->s.in), .norm = MODEL_NORM_INSTANCE};
+    struct norm_shape norm = {.block = r->s.block, .channels = r->s.out_channels, .pixels = shape_pixels(r->s.out), .norm = MODEL_NORM_INSTANCE};
     struct pair alone = pair_empty(2 * padded), found = pair_empty(2 * padded), ones = pair_empty(padded), y = pair_empty(r->out_count);
     check_guard("statistics", r->stats, 2 * padded, r->stats_stride, r->samples);
     for (int n = 0; n < r->samples; n++) {
@@ -205,17 +206,17 @@ static const int shapes[][6] = {
     {24, 20, 1, 8, 8, 2},  {37, 36, 2, 16, 8, 1}, {20, 21, 1, 64, 48, 1}, {6, 6, 1, 128, 128, 1},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
-static struct rig rig_of(const struct backend *fast, const struct backend *law, int i)
+static struct rig rig_of(const struct backend *fast, const struct backend *law, int i, int stride)
 {
     const int *n = shapes[i];
-    return rig_new(fast, law, (struct conv_shape){.in = rectangle(n[0], n[1]), .parts = n[2], .in_channels = n[3], .out_channels = n[4]}, n[5]);
+    return rig_new(fast, law, (struct conv_shape){.in = rectangle(n[0], n[1]), .stride = stride, .parts = n[2], .in_channels = n[3], .out_channels = n[4]}, n[5]);
 }
 
 static void compare_both_ways(const struct backend *fast, const struct backend *law)
 {
-    for (int i = 0; i < SHAPES; i++) {
-        struct rig r = rig_of(fast, law, i);
-        compare_forward(&r, i % 2);
+    for (int i = 0; i < 2 * SHAPES; i++) {
+        struct rig r = rig_of(fast, law, i / 2, 1 + i % 2);
+        compare_forward(&r, i % 2 == i / 2 % 2);
         compare_backward_data(&r);
         rig_free(&r);
     }
@@ -229,11 +230,11 @@ void test_winograd_forward_and_backward_data_agree_with_the_law(void)
 /* A mean a thousand deviations from zero: plain sums of squares would keep no digit of the variance. */
 static void compare_far_stats(const struct backend *fast, const struct backend *law)
 {
-    struct rig r = rig_new(fast, law, (struct conv_shape){.in = rectangle(33, 47), .parts = 1, .in_channels = 16, .out_channels = 16}, 2);
+    struct rig r = rig_new(fast, law, (struct conv_shape){.in = rectangle(33, 47), .stride = 1, .parts = 1, .in_channels = 16, .out_channels = 16}, 2);
     for (size_t c = 0; c < r.bias.count; c++) r.bias.f[c] += 3000, r.bias.d[c] = (double)r.bias.f[c];
     compare_forward(&r, true);
     for (int n = 0; n < r.samples; n++) {
-        struct norm_shape norm = {.block = r.s.block, .channels = 16, .pixels = shape_pixels(r.s.in), .norm = MODEL_NORM_INSTANCE};
+        struct norm_shape norm = {.block = r.s.block, .channels = 16, .pixels = shape_pixels(r.s.out), .norm = MODEL_NORM_INSTANCE};
         struct pair y = pair_empty(r.out_count), exact = pair_empty(2 * r.bias.count), ones = pair_empty(r.bias.count);
         for (size_t i = 0; i < r.out_count; i++) y.d[i] = (double)r.out.at[(size_t)n * r.out_stride + i];
         law->norm_forward(&norm, y.d, ones.d, ones.d, exact.d, y.d);
@@ -251,9 +252,9 @@ void test_winograd_statistics_keep_their_digits_far_from_zero(void)
 
 static void compare_weights(const struct backend *fast, const struct backend *law)
 {
-    for (int i = 0; i < SHAPES; i++) {
-        struct rig r = rig_of(fast, law, i);
-        compare_backward_weights(&r, 1 + i % 2);
+    for (int i = 0; i < 2 * SHAPES; i++) {
+        struct rig r = rig_of(fast, law, i / 2, 1 + i % 2);
+        compare_backward_weights(&r, 1 + i / 2 % 2);
         rig_free(&r);
     }
 }

@@ -76,10 +76,10 @@ static bool make_direct_weights(struct conv *c)
     return true;
 }
 
-/* The wanted algorithm; Winograd's here is for stride 1 and blocked inputs, elsewhere direct is taken. */
+/* The wanted algorithm; Winograd's here is for blocked inputs, elsewhere direct is taken. */
 static bool make_kind(struct conv *c, enum shim_kind kind, enum network_algorithm *algorithm)
 {
-    if (c->shape.stride != 1 || c->shape.image) *algorithm = ALGORITHM_DIRECT;
+    if (c->shape.image) *algorithm = ALGORITHM_DIRECT;
     c->winograd[kind] = *algorithm == ALGORITHM_WINOGRAD;
     if (c->winograd[kind] || c->shape.image) return true;
     return kind == SHIM_BACKWARD_WEIGHTS ? make_direct_weights(c) : make_direct(c, kind);

@@ -1,4 +1,4 @@
-/* simd_winograd: the transforms of F(4x4, 3x3) by the algorithm of Winograd (Lavin and Gray 2016, "Fast algorithms for
+/* simd_winograd: the transforms of F(4x4, 3x3), for stride 1, by the algorithm of Winograd (Lavin and Gray 2016, "Fast algorithms for
    convolutional neural networks"): 4x4 outputs from 6x6 inputs with 36 products where direct convolution has 144.
        y = A' [ (G g G') . (B' d B) ] A        and, transposed, the gradient of g: G' [ (B' d B) . (A y A') ] G
    Toom-Cook with the points 0, a, -a, b, -b and infinity; for a point p_i, with N_i = product of (p_i - p_j), j != i:
@@ -9,7 +9,7 @@
    gradient 1.8e-6 against 4.0e-6): the best of all pairs of multiples of 1/8 up to 1 and of 1/4 up to 2.
    Included by kernel_simd.c only. One call transforms one vector of channels of one tile. */
 
-enum { WINO_IN = 6, WINO_OUT = 4, WINO_ALL = WINO_IN * WINO_IN };
+enum { WINO_IN = 6, WINO_OUT = 4 };
 #define WINO_A 0.625f
 #define WINO_B 1.5f
 #define WINO_A2 (WINO_A * WINO_A)
@@ -162,39 +162,5 @@ INLINE void winograd_gradient(vec y[WINO_OUT][WINO_OUT], float *w, size_t apart)
         vec t[6] UNSET;
         winograd_a_transposed(half[r], t);
         for (size_t c = 0; c < 6; c++) vec_store(w + c * apart, t[c]);
-    }
-}
-
-/* 3x3 weights, taps `tap` apart, to 36 vectors. */
-INLINE void winograd_weight(const float *g, size_t tap, float *u, size_t apart)
-{
-    vec half[6][3] UNSET;
-    for (size_t c = 0; c < 3; c++) {
-        vec d[3] UNSET, t[6] UNSET;
-        for (size_t r = 0; r < 3; r++) d[r] = vec_load(g + (r * 3 + c) * tap);
-        winograd_g(d, t);
-        for (size_t r = 0; r < 6; r++) half[r][c] = t[r];
-    }
-    for (size_t r = 0; r < 6; r++, u += 6 * apart) {
-        vec t[6] UNSET;
-        winograd_g(half[r], t);
-        for (size_t c = 0; c < 6; c++) vec_store_past(u + c * apart, t[c]);
-    }
-}
-
-/* 36 vectors to the gradient of 3x3 weights. */
-INLINE void winograd_weight_gradient(const float *u, size_t apart, float *g, size_t tap)
-{
-    vec half[3][6] UNSET;
-    for (size_t c = 0; c < 6; c++) {
-        vec d[6] UNSET, t[3] UNSET;
-        for (size_t r = 0; r < 6; r++) d[r] = vec_load(u + (r * 6 + c) * apart);
-        winograd_g_transposed(d, t);
-        for (size_t r = 0; r < 3; r++) half[r][c] = t[r];
-    }
-    for (size_t r = 0; r < 3; r++) {
-        vec t[3] UNSET;
-        winograd_g_transposed(half[r], t);
-        for (size_t c = 0; c < 3; c++) vec_store(g + (r * 3 + c) * tap, t[c]);
     }
 }

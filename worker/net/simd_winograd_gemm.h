@@ -4,10 +4,13 @@
 /* 12 sums, 2 loads and 6 broadcasts of the 16 registers of v2 and v3; 24 sums of the 32 of v4. */
 enum { WINO_ROWS = VEC == 16 ? 12 : 6, WINO_PANEL = 2 * VEC, WINO_STEPS = 2 /* unrolled */ };
 
-/* c[r][j] (+)= sum over k of a[r * a_row + k * a_step] * b[k * b_step + j]; rows of c `c_row` apart. */
+/* c[r][j] (+)= sum over k of a[r * a_row + k * a_step] * b[k * b_step + j]; rows of c `c_row` apart; and that for `terms` pairs of a
+   and b, which lie a_term[] and b_term[] further on. */
 struct winograd_product {
     size_t depth, a_row, a_step, b_step, c_row;
     bool more; /* adds to c */
+    int terms;
+    const size_t *a_term, *b_term;
 };
 
 INLINE void winograd_step(int rows, int vecs, size_t a_row, const float *a, const float *b, vec sum[WINO_ROWS][2])
@@ -25,10 +28,13 @@ INLINE void winograd_tile(int rows, int vecs, struct winograd_product p, const f
     vec sum[WINO_ROWS][2] UNSET;
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vecs; j++) sum[r][j] = p.more ? vec_load(c + (size_t)r * p.c_row + j * VEC) : vec_zero();
-    size_t k = 0;
-    for (; k + WINO_STEPS <= p.depth; k += WINO_STEPS)
-        for (int step = 0; step < WINO_STEPS; step++, a += p.a_step, b += p.b_step) winograd_step(rows, vecs, p.a_row, a, b, sum);
-    for (; k < p.depth; k++, a += p.a_step, b += p.b_step) winograd_step(rows, vecs, p.a_row, a, b, sum);
+    for (int t = 0; t < p.terms; t++) {
+        const float *x = a + p.a_term[t], *y = b + p.b_term[t];
+        size_t k = 0;
+        for (; k + WINO_STEPS <= p.depth; k += WINO_STEPS)
+            for (int step = 0; step < WINO_STEPS; step++, x += p.a_step, y += p.b_step) winograd_step(rows, vecs, p.a_row, x, y, sum);
+        for (; k < p.depth; k++, x += p.a_step, y += p.b_step) winograd_step(rows, vecs, p.a_row, x, y, sum);
+    }
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vecs; j++) vec_store(c + (size_t)r * p.c_row + j * VEC, sum[r][j]);
 }
@@ -53,14 +59,24 @@ INLINE void winograd_panel(int vecs, int rows, struct winograd_product p, const 
     }
 }
 
-/* m[rows][outs] = v[rows][ins] u, rows of v and m v_row and m_row apart; u in panels [outs / PANEL][ins][PANEL], the last one
-   maybe a single vector wide. */
-static void winograd_multiply(int rows, size_t ins, size_t outs, const float *v, size_t v_row, const float *u, float *m, size_t m_row)
+/* Floats from row to row and from product to product. */
+struct winograd_grid {
+    size_t row, apart;
+};
+/* m[rows][outs] = v[rows][ins] u, for `count` products of the same weights; u in panels [outs / PANEL][ins][PANEL], the last one maybe a
+   single vector wide. */
+static void winograd_multiply(int rows, size_t ins, size_t outs, int count, const size_t *products, const float *v, struct winograd_grid from, const float *u,
+                              float *m, struct winograd_grid to)
 {
-    struct winograd_product p = {.depth = ins, .a_row = v_row, .a_step = 1, .c_row = m_row};
+    const size_t zero = 0;
+    struct winograd_product p = {.depth = ins, .a_row = from.row, .a_step = 1, .c_row = to.row, .terms = 1, .a_term = &zero, .b_term = &zero};
     for (size_t o = 0; o < outs; o += WINO_PANEL) {
         p.b_step = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
-        if (p.b_step == WINO_PANEL) winograd_panel(2, rows, p, v, u + o * ins, m + o);
-        else winograd_panel(1, rows, p, v, u + o * ins, m + o);
+        for (int i = 0; i < count; i++) {
+            const float *a = v + products[i] * from.apart;
+            float *c = m + products[i] * to.apart + o;
+            if (p.b_step == WINO_PANEL) winograd_panel(2, rows, p, a, u + o * ins, c);
+            else winograd_panel(1, rows, p, a, u + o * ins, c);
+        }
     }
 }

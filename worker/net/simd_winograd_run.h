@@ -1,48 +1,5 @@
-/* simd_winograd_run: forward and backward data of a 3x3 convolution of stride 1 by Winograd's algorithm: a block of tiles is
-   transformed, multiplied point by point, and transformed back. Included by kernel_simd.c only.
-
-   Prepared weights [36][outputs / PANEL][inputs][PANEL], for backward data with inputs and outputs exchanged and the taps
-   turned round. */
-
-/* ---- weights -------------------------------------------------------------------------------------------- */
-static size_t winograd_weights_count(const struct conv_shape *s)
-{
-    struct winograd_pass p = winograd_pass_of(s, false);
-    return WINO_ALL * p.ins * p.outs;
-}
-
-static int winograd_prepare_tasks(const struct conv_shape *s, bool backward)
-{
-    return (int)((winograd_pass_of(s, backward).outs + WINO_PANEL - 1) / WINO_PANEL);
-}
-
-/* A vector of VEC outputs `out` of input `in`, nine taps VEC apart: gathered for backward data, where a vector runs over
-   what is the input of w. */
-INLINE void winograd_taps(const struct winograd_pass *p, bool backward, const float *w, size_t in, size_t out, float taps[9 * VEC])
-{
-    size_t b = (size_t)p->block, from = backward ? out : in, to = backward ? in : out, from_blocks = (backward ? p->outs : p->ins) / b;
-    const float *g = w + ((to / b * from_blocks + from / b) * 9 * b + from % b) * b + to % b;
-    for (size_t k = 0; k < 9; k++, g += b * b)
-        for (size_t i = 0; i < VEC; i++) {
-            if (backward) taps[(8 - k) * VEC + i] = g[i * b];
-            else taps[k * VEC + i] = g[i];
-        }
-}
-
-static void winograd_prepare(const struct conv_shape *s, bool backward, const float *w, int first, int count, float *prepared)
-{
-    struct winograd_pass p = winograd_pass_of(s, backward);
-    float taps[9 * VEC];
-    for (size_t o = (size_t)first * WINO_PANEL; o < (size_t)(first + count) * WINO_PANEL && o < p.outs; o += WINO_PANEL) {
-        size_t wide = p.outs - o < WINO_PANEL ? VEC : WINO_PANEL;
-        for (size_t in = 0; in < p.ins; in++)
-            for (size_t v = 0; v < wide; v += VEC) {
-                winograd_taps(&p, backward, w, in, o + v, taps);
-                winograd_weight(taps, VEC, prepared + o * p.ins + in * wide + v, p.ins * p.outs);
-            }
-    }
-    vec_fence();
-}
+/* simd_winograd_run: forward and backward data of a 3x3 convolution by Winograd's algorithm: a block of tiles is
+   transformed, multiplied point by point, and transformed back. Included by kernel_simd.c only. */
 
 /* ---- statistics ----------------------------------------------------------------------------------------- */
 /* What the norm that follows wants to know of the outputs: sums over the pixels of a sample, of each channel, about the first pixel,
@@ -95,11 +52,11 @@ INLINE void winograd_count_tile(const struct winograd_moments *to, size_t at, in
 static void winograd_stats(const struct winograd_pass *p, int samples, const struct winograd_moments *from, size_t stride, float *stats)
 {
     for (int i = 0; i < samples; i++, stats += stride)
-        for (size_t c = 0; c < p->outs; c++) {
-            size_t at = (size_t)i * p->outs + c;
-            struct moments m = moments_of((double)from->shift[at], from->sum[at], from->square[at], (double)p->pixels);
+        for (size_t c = 0; c < p->out.channels; c++) {
+            size_t at = (size_t)i * p->out.channels + c;
+            struct moments m = moments_of((double)from->shift[at], from->sum[at], from->square[at], (double)p->out.pixels);
             stats[c] = (float)m.mean;
-            stats[p->outs + c] = deviation_inverse(m.variance);
+            stats[p->out.channels + c] = deviation_inverse(m.variance);
         }
 }
 
@@ -115,52 +72,67 @@ struct winograd_ends {
 };
 
 /* One vector of channels of a tile: outputs at y, and what is summed up of them. */
-INLINE void winograd_write_vector(const struct winograd_pass *p, struct winograd_place at, int tall, int wide, size_t channel, const float *m, size_t apart,
-                                  const float *bias, const struct winograd_moments *moments, float *y)
+INLINE void winograd_write_vector(enum winograd_way way, const struct winograd_pass *p, const struct winograd_place *at, int tall, int wide, size_t channel,
+                                  const float *m, size_t apart, const float *bias, const struct winograd_moments *moments, float *y)
 {
-    size_t step = (size_t)p->block, row = (size_t)p->columns * step;
+    size_t step = (size_t)p->block, row = (size_t)p->out.columns * step;
     vec tile[WINO_OUT][WINO_OUT] UNSET;
-    winograd_output(m, apart, bias ? vec_load(bias + channel) : vec_zero(), tile);
-    if (moments->sum) winograd_count_tile(moments, (size_t)at.sample * p->outs + channel, at.tile, at.tile == p->tiles - 1, tall, wide, tile);
+    if (way == WINO_BACK) {
+        winograd_back_output(m, apart, tall, wide, y, row, step);
+        return;
+    }
+    if (way == WINO_SAME) winograd_output(m, apart, bias ? vec_load(bias + channel) : vec_zero(), tile);
+    else winograd_strided_output(m, apart, bias ? vec_load(bias + channel) : vec_zero(), tile);
+    if (moments->sum) winograd_count_tile(moments, (size_t)at->sample * p->out.channels + channel, at->tile, at->tile == p->tiles - 1, tall, wide, tile);
     winograd_tile_store(tall, wide, tile, y, row, step);
 }
 
-static void winograd_write(const struct winograd_pass *p, int count, const struct winograd_place *places, const float *m, struct winograd_grid g,
-                           const struct winograd_ends *e, const struct winograd_moments *moments)
+INLINE void winograd_write_way(enum winograd_way way, const struct winograd_pass *p, int count, const struct winograd_place *places, const float *m, struct winograd_grid g,
+                               const struct winograd_ends *e, const struct winograd_moments *moments)
 {
+    const int edge = way == WINO_BACK ? WINO_EDGE : WINO_OUT;
     size_t planes[WINO_LINE / VEC] = {0};
-    for (size_t line = 0; line < p->outs; line += WINO_LINE) {
-        int vectors = winograd_line(p, line, p->outs, planes);
+    for (size_t line = 0; line < p->out.channels; line += WINO_LINE) {
+        int vectors = winograd_line(&p->out, p->block, line, planes);
         for (int t = 0; t < count; t++) {
-            struct winograd_place at = places[t];
-            float *to = e->out + (size_t)at.sample * e->out_stride + at.out * (size_t)p->block;
+            const struct winograd_place *at = &places[t];
+            float *to = e->out + (size_t)at->sample * e->out_stride + at->out.pixel * (size_t)p->block;
             const float *from = m + (size_t)t * g.row + line;
-            bool whole = at.tall == WINO_OUT && at.wide == WINO_OUT;
+            bool whole = at->out.tall == edge && at->out.wide == edge;
             for (int i = 0; i < vectors; i++, from += VEC) {
                 size_t channel = line + (size_t)i * VEC;
-                if (whole) winograd_write_vector(p, at, WINO_OUT, WINO_OUT, channel, from, g.apart, e->bias, moments, to + planes[i]);
-                else winograd_write_vector(p, at, at.tall, at.wide, channel, from, g.apart, e->bias, moments, to + planes[i]);
+                if (whole) winograd_write_vector(way, p, at, edge, edge, channel, from, g.apart, e->bias, moments, to + planes[i]);
+                else winograd_write_vector(way, p, at, at->out.tall, at->out.wide, channel, from, g.apart, e->bias, moments, to + planes[i]);
             }
         }
     }
 }
 
+static void winograd_write(const struct winograd_pass *p, int count, const struct winograd_place *places, const float *m, struct winograd_grid g,
+                           const struct winograd_ends *e, const struct winograd_moments *moments)
+{
+    if (p->way == WINO_SAME) winograd_write_way(WINO_SAME, p, count, places, m, g, e, moments);
+    else if (p->way == WINO_DOWN) winograd_write_way(WINO_DOWN, p, count, places, m, g, e, moments);
+    else winograd_write_way(WINO_BACK, p, count, places, m, g, e, moments);
+}
+
 static void winograd_run(const struct winograd_pass *p, int samples, const struct winograd_ends *e, const float *prepared, const struct winograd_moments *moments,
                          float *scratch)
 {
-    int all = samples * p->tiles, block = winograd_block_tiles(p->ins, p->outs, all), count = block < all ? block : all;
+    int all = samples * p->tiles, block = winograd_block_tiles(p, all), count = block < all ? block : all;
+    size_t ins = p->in.channels, outs = p->out.channels, products[WINO_SHARED];
     struct winograd_place places[2][WINO_TILES_MAX] UNSET; /* of this block and of the next */
     winograd_places(p, 0, count, places[0]);
     for (int first = 0, now = 0, next; first < all; first += count, count = next, now = !now) {
-        struct winograd_grid from = winograd_grid_of(count, p->ins), to = winograd_grid_of(count, p->outs);
-        float *v = scratch, *m = v + winograd_grid_count(count, p->ins);
+        struct winograd_grid from = winograd_grid_of(count, ins), to = winograd_grid_of(count, outs);
+        float *v = scratch, *m = v + winograd_grid_count(p, count, ins);
         next = all - first - count < block ? all - first - count : block;
         winograd_places(p, first + count, next, places[!now]);
         winograd_read(p, count, places[now], e->in_stride, e->in, e->norm, from, v);
         for (size_t k = 0; k < WINO_ALL; k++) {
-            winograd_fetch(p, k, count, places[now], p->outs, e->out_stride, e->out);
-            winograd_fetch(p, k, next, places[!now], p->ins, e->in_stride, e->in);
-            winograd_multiply(count, p->ins, p->outs, v + k * from.apart, from.row, prepared + k * p->ins * p->outs, m + k * to.apart, to.row);
+            winograd_fetch(p, &p->out, k, count, places[now], e->out_stride, e->out);
+            winograd_fetch(p, &p->in, k, next, places[!now], e->in_stride, e->in);
+            winograd_multiply(count, ins, outs, winograd_shared(p->way, k, products), products, v, from, prepared + k * ins * outs, m, to);
         }
         winograd_write(p, count, places[now], m, to, e, moments);
     }
@@ -172,8 +144,8 @@ static void winograd_forward(const struct conv_shape *s, int samples, size_t in_
     struct winograd_pass p = winograd_pass_of(s, false);
     struct winograd_ends ends = {in, in_stride, norm, bias, out, out_stride};
     struct winograd_moments moments = {0};
-    if (stats) moments = winograd_moments_at(scratch, p.outs, samples);
-    winograd_run(&p, samples, &ends, prepared, &moments, scratch + winograd_moments_count(p.outs, samples));
+    if (stats) moments = winograd_moments_at(scratch, p.out.channels, samples);
+    winograd_run(&p, samples, &ends, prepared, &moments, scratch + winograd_moments_count(p.out.channels, samples));
     if (stats) winograd_stats(&p, samples, &moments, stats_stride, stats);
 }
 

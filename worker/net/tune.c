@@ -31,12 +31,12 @@ struct tuning {
 static struct tune_entry entry_of(const struct conv_shape *s, enum tune_kind kind, enum network_algorithm algorithm, int samples)
 {
     return (struct tune_entry){.block = s->block, .rows = s->in.dims[0], .columns = s->in.dims[1], .ins = s->parts * channels_padded(s->in_channels, s->block),
-                               .outs = channels_padded(s->out_channels, s->block), .kind = kind, .algorithm = algorithm, .samples = samples};
+                               .outs = channels_padded(s->out_channels, s->block), .stride = s->stride, .kind = kind, .algorithm = algorithm, .samples = samples};
 }
 
 static bool same_case(const struct tune_entry *a, const struct tune_entry *b)
 {
-    return a->block == b->block && a->rows == b->rows && a->columns == b->columns && a->ins == b->ins && a->outs == b->outs && a->kind == b->kind &&
+    return a->block == b->block && a->rows == b->rows && a->columns == b->columns && a->ins == b->ins && a->outs == b->outs && a->stride == b->stride && a->kind == b->kind &&
            a->algorithm == b->algorithm && a->samples == b->samples;
 }
 
@@ -197,7 +197,7 @@ static double norm_ns(const struct graph *g, const struct node *n, enum tune_kin
 
 static bool has_choice(const struct node *n)
 {
-    return n->layer != NONE && n->shape.conv.stride == 1 && !n->shape.conv.image;
+    return n->layer != NONE && !n->shape.conv.image;
 }
 
 static void set_kind(struct network_layer_kernels *k, enum tune_kind kind, enum network_algorithm algorithm)

@@ -8,7 +8,7 @@ enum { TUNE_ENTRIES_MAX = 2048 };
 
 /* What one layer of that shape costs in one kind: facts about this machine and program, kept from job to job. */
 struct tune_entry {
-    int block, rows, columns, ins, outs; /* pixels of input and output (stride 1), padded channels */
+    int block, rows, columns, ins, outs, stride; /* pixels of the input, padded channels */
     enum tune_kind kind;
     enum network_algorithm algorithm;
     int samples;  /* of a call */

@@ -59,8 +59,8 @@ static bool read_line(const char *line, const char *machine, struct tune_entry *
     char whose[32], kind[24], algorithm[24];
     struct tune_entry e = {0};
     int end = 0;
-    if (sscanf(line, "%31s %d %d %d %d %d %23s %23s %d %lf %lf%n", whose, &e.block, &e.rows, &e.columns, &e.ins, &e.outs, kind, algorithm, &e.samples, &e.ns,
-               &e.prepare_ns, &end) != 11 || line[end])
+    if (sscanf(line, "%31s %d %d %d %d %d %d %23s %23s %d %lf %lf%n", whose, &e.block, &e.rows, &e.columns, &e.ins, &e.outs, &e.stride, kind, algorithm, &e.samples, &e.ns,
+               &e.prepare_ns, &end) != 12 || line[end])
         return false;
     int k = word_of(kind, kinds, TUNE_KINDS), a = word_of(algorithm, algorithms, ALGORITHMS);
     if (k < 0 || a < 0 || strcmp(whose, machine) || !(e.ns >= 0) || !(e.prepare_ns >= 0))
@@ -99,7 +99,7 @@ enum err tuning_file_append(const struct tuning_file *file, const struct tune_ta
     enum err e = buf_text(&text, "\n"); /* a line that somebody's death cut short ends here */
     for (int i = table->known; i < table->count && !e; i++) {
         const struct tune_entry *t = &table->entry[i];
-        e = buf_printf(&text, "%s %d %d %d %d %d %s %s %d %.0f %.0f\n", file->machine, t->block, t->rows, t->columns, t->ins, t->outs, kinds[t->kind],
+        e = buf_printf(&text, "%s %d %d %d %d %d %d %s %s %d %.0f %.0f\n", file->machine, t->block, t->rows, t->columns, t->ins, t->outs, t->stride, kinds[t->kind],
                       algorithms[t->algorithm], t->samples, t->ns, t->prepare_ns);
     }
     if (!e && write(file->fd, text.data, text.length) != (ssize_t)text.length) /* one write: appended as a whole */
