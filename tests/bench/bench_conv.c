@@ -55,7 +55,11 @@ static void run_winograd(struct bench *b, int kind, int samples)
     if (kind == SHIM_FORWARD) k->winograd_forward(&b->s, samples, b->in_count, b->in, NULL, b->prepared, NULL, b->out_count, b->out, 0, NULL, b->scratch);
     else if (kind == SHIM_BACKWARD_DATA)
         k->winograd_backward_data(&b->s, samples, b->out_count, b->d_out, b->prepared, b->in_count, b->d_in, b->scratch);
-    else k->winograd_backward_weights(&b->s, samples, 1, b->in_count, b->in, NULL, b->out_count, b->d_out, 0, &b->d_w, NULL, b->scratch);
+    else {
+        const struct winograd_backward all = {.samples = samples, .cotangents = 1, .in_stride = b->in_count, .in = b->in, .out_stride = b->out_count,
+                                              .d_out = b->d_out, .d_w = &b->d_w};
+        k->winograd_backward(&b->s, &all, b->scratch);
+    }
 }
 
 static void measure(struct bench *b, int kind)
@@ -102,7 +106,7 @@ static void bench_layer(int rounds, int size, int stride, int parts, int ins, in
     size_t weights = (size_t)(9 * parts * ins * outs);
     b.in = numbers(BATCH * b.in_count), b.d_in = numbers(BATCH * b.in_count), b.out = numbers(BATCH * b.out_count), b.d_out = numbers(BATCH * b.out_count);
     b.w = numbers(weights), b.d_w = numbers(weights), b.prepared = numbers(b.simd->winograd_weights_count(&b.s));
-    b.scratch = numbers(b.simd->winograd_scratch_count(&b.s, BATCH));
+    b.scratch = numbers(b.simd->winograd_scratch_count(&b.s, BATCH, 1));
     printf("%d x %d pixels, %d to %d channels, stride %d\n", size, size, parts * ins, outs, stride);
     for (int kind = 0; kind < KINDS; kind++) bench_kind(&b, kind);
     float *all[] = {b.in, b.out, b.d_in, b.d_out, b.w, b.d_w, b.prepared, b.scratch};

@@ -19,7 +19,7 @@
 #include "worker/net/dnnl_shim.h"
 #endif
 
-enum { KINDS = PROFILE_LAYER_KINDS, SAMPLES_MAX = 16, SIZES = 5, TRIES = 2, WAYS_MAX = 16, TIMES_MAX = 64 };
+enum { KINDS = PROFILE_LAYER_KINDS, BOTH = 3, SAMPLES_MAX = 16, SIZES = 5, TRIES = 2, WAYS_MAX = 16, TIMES_MAX = 64 };
 static const size_t sizes[SIZES] = {1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26}; /* bytes in work */
 
 struct times {
@@ -177,7 +177,8 @@ static struct batch batch_of(const struct limit *m, int samples)
 
 static void run_backend(struct limit *m, struct conv *c, int kind, const struct batch *b, const struct norm_before *norm, const float *w)
 {
-    if (kind == 0) m->backend.conv_forward(c, 0, b, m->scratch, m->in, norm, w, NULL, m->out, NULL);
+    if (kind == BOTH) m->backend.conv_backward(c, 0, b, m->scratch, m->in, norm, m->d_out, w, m->d_in, m->d_w, NULL);
+    else if (kind == 0) m->backend.conv_forward(c, 0, b, m->scratch, m->in, norm, w, NULL, m->out, NULL);
     else if (kind == 1) m->backend.conv_backward_data(c, 0, b, m->scratch, m->d_out, w, m->d_in);
     else m->backend.conv_backward_weights(c, 0, b, m->scratch, m->in, norm, m->d_out, m->d_w, NULL);
 }
@@ -186,7 +187,7 @@ static void run_backend(struct limit *m, struct conv *c, int kind, const struct 
 static void try_backend(struct limit *m, const struct node *n, bool absent[KINDS], enum network_algorithm a, int samples)
 {
     struct network_layer_kernels kernels = {.forward = a, .backward_data = a, .backward_weights = a};
-    const enum network_algorithm *got[KINDS] = {&kernels.forward, &kernels.backward_data, &kernels.backward_weights};
+    const enum network_algorithm *got[KINDS] = {&kernels.forward, &kernels.backward_data, &kernels.backward_weights, &kernels.backward_data};
     struct conv_use use = {.lanes = 1, .samples = samples, .cotangents = 1};
     struct batch b = batch_of(m, samples);
     struct norm_before norm = norm_of(m, n);
@@ -194,10 +195,11 @@ static void try_backend(struct limit *m, const struct node *n, bool absent[KINDS
     if (m->backend.conv_new(&n->shape.conv, &use, &kernels, &c, NULL)) return;
     want_scratch(m, m->backend.conv_scratch_bytes(c));
     for (int kind = 0; kind < KINDS; kind++) {
-        if (absent[kind] || *got[kind] != a) continue;
+        bool backward = kind == 1 || kind == BOTH;
+        if (absent[kind] || *got[kind] != a || (kind == BOTH && !(m->backend.conv_joins_backward && m->backend.conv_joins_backward(c)))) continue;
         const float *w = m->w;
-        if (kind < 2 && m->backend.conv_prepared_count(c, kind == 1)) {
-            m->backend.conv_prepare(c, kind == 1, m->w, 0, m->backend.conv_prepare_tasks(c, kind == 1), m->prepared);
+        if (kind != 2 && m->backend.conv_prepared_count(c, backward)) {
+            m->backend.conv_prepare(c, backward, m->w, 0, m->backend.conv_prepare_tasks(c, backward), m->prepared);
             w = m->prepared;
         }
         for (int try = 0; try < TRIES; try++) {
@@ -239,7 +241,7 @@ static void run_up(struct limit *m, const struct up_shape *s, int kind, const st
 
 static void measure_up(struct limit *m, const struct node *n)
 {
-    for (int kind = 0; kind < KINDS; kind++)
+    for (int kind = 0; kind < BOTH; kind++)
         for (int samples = 1; samples <= (kind == 2 ? m->samples_most : 1); samples *= 2)
             for (int try = 0; try < TRIES; try++) {
                 struct batch b = batch_of(m, samples);
@@ -267,7 +269,7 @@ static void measure_round(struct limit *m)
     measure_machine(m);
     for (int i = 0; i < m->net->graph.nodes; i++) {
         const struct node *n = &m->net->graph.node[i];
-        bool absent[KINDS] = {false, n->d_in.buffer == NONE, false};
+        bool absent[KINDS] = {false, n->d_in.buffer == NONE, false, n->d_in.buffer == NONE};
         if (n->op == &op_up) measure_up(m, n);
         if (n->op == &op_head) measure_head(m, n);
         if (n->op != &op_conv) continue;
@@ -315,8 +317,8 @@ static void say_layer(const struct profile_layer *layer, const struct best best[
 {
     printf("layer\t%s", layer->name);
     for (int k = 0; k < KINDS; k++) {
-        if (layer->kinds[k] == PROFILE_NONE || best[k].seconds <= 0) printf("\t-");
-        else printf("\t%.3f (%.0f, %s, %d)", 1e3 * best[k].seconds, layer->flops / best[k].seconds * 1e-9, best[k].by, best[k].samples);
+        if (best[k].seconds <= 0) printf("\t-");
+        else printf("\t%.3f (%.0f, %s, %d)", 1e3 * best[k].seconds, (k == BOTH ? 2 : 1) * layer->flops / best[k].seconds * 1e-9, best[k].by, best[k].samples);
     }
     printf("\n");
 }
@@ -327,12 +329,13 @@ static void say(const struct limit *m)
     double ms[PROFILE_KINDS] = {[PROFILE_HEAD] = 1e3 * best_of(&m->head).seconds}, total = 0, flops = 0, prepared = 0;
     for (int i = 0; network_profile_layer(m->net, i, &layer); i++) {
         struct best best[KINDS];
+        for (int k = 0; k < KINDS; k++) best[k] = best_of(&m->layer[layer.node][k]);
+        bool together = best[BOTH].by && best[BOTH].seconds < best[1].seconds + best[2].seconds;
         for (int k = 0; k < KINDS; k++) {
-            best[k] = best_of(&m->layer[layer.node][k]);
-            if (layer.kinds[k] == PROFILE_NONE) continue;
-            ms[layer.kinds[k]] += 1e3 * best[k].seconds;
+            if (best[k].by && k < BOTH) flops += layer.flops;
+            if (!best[k].by || (k > 0 && together != (k == BOTH))) continue;
+            ms[k == BOTH ? PROFILE_CONV_BACKWARD : layer.kinds[k]] += 1e3 * best[k].seconds;
             prepared += prepared_floats(m, layer.node, k, best[k].by);
-            flops += layer.flops;
         }
         say_layer(&layer, best);
     }

@@ -48,7 +48,7 @@ $5 == "profile" && who == "ours" && match($7, /^  [a-z+ ]+  +-?[0-9.]+ +-?[0-9.]
 }
 $5 == "profile" && who == "limit" { # KEY VALUE..., tab between
     if ($7 == "kind") limit_ms[$1, $8] = $9
-    else if ($7 == "layer") layers[$1, ++layer_count[$1]] = "| " $8 " | " $9 " | " $10 " | " $11 " |"
+    else if ($7 == "layer") layers[$1, ++layer_count[$1]] = "| " $8 " | " $9 " | " $10 " | " $11 " | " $12 " |"
     else limit[$1, $7] = $8
 }
 END {
@@ -91,7 +91,7 @@ END {
         }
         if (!layer_count[net]) continue
         print "\nBest primitive of each layer alone in a loop: ms/image, GFLOP/s, algorithm and samples a call\n"
-        print "| layer | forward | backward data | backward weights |"; print "|---|---|---|---|"
+        print "| layer | forward | backward data | backward weights | data and weights |"; print "|---|---|---|---|---|"
         for (i = 1; i <= layer_count[net]; i++) print layers[net, i]
     }
 }

@@ -74,7 +74,8 @@ static struct rig rig_new(const struct backend *fast, const struct backend *law,
     r.stats_stride = 2 * (size_t)channels_padded(s.out_channels, s.block) + GAP;
     r.stats = guarded_new((size_t)samples * r.stats_stride);
     size_t scratch = 0; /* fewer samples may need more */
-    for (int n = 1; n <= samples; n++) scratch = r.simd->winograd_scratch_count(&s, n) > scratch ? r.simd->winograd_scratch_count(&s, n) : scratch;
+    for (int n = 1; n <= samples; n++)
+        for (int k = 0; k <= 2; k++) scratch = r.simd->winograd_scratch_count(&s, n, k) > scratch ? r.simd->winograd_scratch_count(&s, n, k) : scratch;
     r.prepared = guarded_new(r.simd->winograd_weights_count(&s)), r.scratch = guarded_new(scratch);
     for (int n = 0; n < samples; n++) {
         r.x[n] = activation_random(s.parts, s.in_channels, s.in, s.block, (uint32_t)n);
@@ -163,6 +164,27 @@ static void compare_backward_data(struct rig *r)
     pair_free(&d_x);
 }
 
+/* ---- both in one ----------------------------------------------------------------------------------------- */
+/* Backward data on the way of weight gradients is what it is alone, and so are the weights, `d_w`. */
+static void compare_joined(struct rig *r, struct winograd_backward all, float *const d_w[])
+{
+    size_t apart = (size_t)r->samples * r->in_stride;
+    struct guarded joined = guarded_new(2 * apart), alone = guarded_new(2 * apart);
+    float *const again[2] = {guarded_new(r->w.count).at, guarded_new(r->w.count).at};
+    rig_prepare(r, true);
+    all.prepared = r->prepared.at, all.d_w = again, all.d_in = joined.at, all.d_in_stride = r->in_stride, all.d_in_apart = apart;
+    r->simd->winograd_backward(&r->s, &all, r->scratch.at);
+    check_guard("backward in one, scratch", r->scratch, 0, 0, 0);
+    for (int c = 0; c < all.cotangents; c++) {
+        r->simd->winograd_backward_data(&r->s, r->samples, r->out_stride, all.d_out + (size_t)c * all.out_apart, r->prepared.at, r->in_stride,
+                                        alone.at + (size_t)c * apart, r->scratch.at);
+        CHECK(memcmp(again[c], d_w[c], r->w.count * sizeof(float)) == 0);
+    }
+    check_guard("backward in one", joined, r->in_count, r->in_stride, r->samples * all.cotangents);
+    CHECK(memcmp(joined.at, alone.at, 2 * apart * sizeof(float)) == 0);
+    free(joined.all), free(alone.all), free(again[0] - GUARD), free(again[1] - GUARD);
+}
+
 /* ---- weight gradients ----------------------------------------------------------------------------------- */
 /* Of one or two gradients of the same outputs; the second is the first one's samples in the other order. */
 static void compare_backward_weights(struct rig *r, int cotangents)
@@ -178,8 +200,11 @@ static void compare_backward_weights(struct rig *r, int cotangents)
             memcpy(d_out.at + (size_t)c * apart + (size_t)n * r->out_stride, from, r->out_count * sizeof(float));
         }
     }
-    r->simd->winograd_backward_weights(&r->s, r->samples, cotangents, r->in_stride, r->in.at, NULL, r->out_stride, d_out.at, apart, w, b, r->scratch.at);
+    const struct winograd_backward all = {.samples = r->samples, .cotangents = cotangents, .in_stride = r->in_stride, .in = r->in.at, .out_stride = r->out_stride,
+                                          .out_apart = apart, .d_out = d_out.at, .d_w = w, .d_bias = b};
+    r->simd->winograd_backward(&r->s, &all, r->scratch.at);
     check_guard("backward weights scratch", r->scratch, 0, 0, 0);
+    compare_joined(r, all, w);
     for (int c = 0; c < 2; c++) {
         struct pair sum = pair_empty(r->w.count), sum_bias = pair_empty(r->bias.count), one = pair_empty(r->w.count), one_bias = pair_empty(r->bias.count);
         for (int n = 0; n < r->samples; n++) {

@@ -100,11 +100,15 @@ struct backend {
        through a norm? NULL: no layer can, and `stats` and `norm` below are NULL. */
     bool (*conv_gives_stats)(const struct conv *c);
     bool (*conv_reads_norm)(const struct conv *c, enum conv_kind kind);
+    bool (*conv_joins_backward)(const struct conv *c); /* is there a conv_backward for it? NULL: for no layer */
     void (*conv_forward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm /* or NULL */,
                          const void *w, const void *bias, void *out, void *stats /* or NULL: not asked for */);
     void (*conv_backward_data)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *d_out, const void *w, void *d_in);
     void (*conv_backward_weights)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm,
                                   const void *d_out, void *d_w, void *d_bias);
+    /* Backward data and weights in one, the same bits, where conv_joins_backward: they share what is made of d_out. */
+    void (*conv_backward)(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm, const void *d_out,
+                          const void *w, void *d_in, void *d_w, void *d_bias);
     /* From here on a kernel without a batch works on one sample. */
 
     bool up_flips; /* up_backward_data reads flipped weights; forward the arena's */

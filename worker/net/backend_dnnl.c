@@ -118,15 +118,19 @@ static size_t sum_bytes(const struct conv *c)
     return (weights_count(&c->shape) + (size_t)channels_padded(c->shape.out_channels, c->shape.block)) * sizeof(float);
 }
 
-/* Over all numbers of samples of one call: fewer may need more. Both gradients at once count as twice the samples. */
+static void keep_larger(size_t *most, size_t floats)
+{
+    if (floats * sizeof(float) > *most) *most = floats * sizeof(float);
+}
+
+/* Over all numbers of samples of one call: fewer may need more. To backward data alone both gradients are twice the samples. */
 static size_t winograd_scratch_bytes(const struct conv *c)
 {
     size_t most = 0;
-    int samples = c->use.forward_only ? c->use.samples : c->use.samples * c->use.cotangents;
-    for (int n = 1; n <= samples; n++) {
-        size_t need = c->simd->winograd_scratch_count(&c->shape, n) * sizeof(float);
-        if (need > most) most = need;
-    }
+    int both = c->use.forward_only ? 1 : c->use.cotangents;
+    for (int n = 1; n <= c->use.samples * both; n++) keep_larger(&most, c->simd->winograd_scratch_count(&c->shape, n, 0));
+    for (int n = 1; n <= c->use.samples && !c->use.forward_only; n++)
+        for (int k = 1; k <= both; k++) keep_larger(&most, c->simd->winograd_scratch_count(&c->shape, n, k));
     return most;
 }
 
@@ -183,6 +187,11 @@ static bool conv_reads_norm(const struct conv *c, enum conv_kind kind)
     return kind != CONV_DATA && c->winograd[kind];
 }
 
+static bool conv_joins_backward(const struct conv *c)
+{
+    return c->winograd[SHIM_BACKWARD_DATA] && c->winograd[SHIM_BACKWARD_WEIGHTS];
+}
+
 static void conv_forward(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm, const void *w,
                          const void *bias, void *out, void *stats)
 {
@@ -222,19 +231,32 @@ static void shim_weights(struct conv *c, int lane, const struct batch *b, void *
     }
 }
 
-static void winograd_weights(struct conv *c, const struct batch *b, void *scratch, const float *in, const struct norm_before *norm, const float *d_out,
-                             float *d_w, float *d_bias)
+/* d_in: NULL for weight gradients alone. */
+static void winograd_backward(struct conv *c, const struct batch *b, void *scratch, const float *in, const struct norm_before *norm, const float *d_out,
+                              const float *w, float *d_in, float *d_w, float *d_bias)
 {
-    float *const w[2] = {d_w, d_w + b->leaf_apart}, *const bias[2] = {d_bias, d_bias ? d_bias + b->leaf_apart : NULL};
-    c->simd->winograd_backward_weights(&c->shape, b->samples, b->cotangents, b->value, in, norm, batch_gradient_step(b), d_out, batch_gradient(b, 1, 0),
-                                       w, d_bias ? bias : NULL, scratch);
+    float *const d_ws[2] = {d_w, d_w + b->leaf_apart}, *const d_biases[2] = {d_bias, d_bias ? d_bias + b->leaf_apart : NULL};
+    const struct winograd_backward all = {
+        .samples = b->samples, .cotangents = b->cotangents, .in_stride = b->value, .in = in, .norm = norm, .out_stride = batch_gradient_step(b),
+        .out_apart = batch_gradient(b, 1, 0), .d_out = d_out, .d_w = d_ws, .d_bias = d_biases, .prepared = w, .d_in_stride = batch_gradient_step(b),
+        .d_in_apart = batch_gradient(b, 1, 0), .d_in = d_in,
+    };
+    c->simd->winograd_backward(&c->shape, &all, scratch);
+}
+
+static void conv_backward(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm, const void *d_out,
+                          const void *w, void *d_in, void *d_w, void *d_bias)
+{
+    (void)lane;
+    assert(c->winograd[SHIM_BACKWARD_DATA] && c->winograd[SHIM_BACKWARD_WEIGHTS]);
+    winograd_backward(c, b, scratch, in, norm, d_out, w, d_in, d_w, d_bias);
 }
 
 static void conv_backward_weights(struct conv *c, int lane, const struct batch *b, void *scratch, const void *in, const struct norm_before *norm,
                                   const void *d_out, void *d_w, void *d_bias)
 {
     assert(!norm || c->winograd[SHIM_BACKWARD_WEIGHTS]);
-    if (c->winograd[SHIM_BACKWARD_WEIGHTS]) winograd_weights(c, b, scratch, in, norm, d_out, d_w, d_bias);
+    if (c->winograd[SHIM_BACKWARD_WEIGHTS]) winograd_backward(c, b, scratch, in, norm, d_out, NULL, NULL, d_w, d_bias);
     else if (c->shape.image) c->simd->image_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
     else if (!c->kind[SHIM_BACKWARD_WEIGHTS]) c->simd->conv_backward_weights(&c->shape, b, in, d_out, d_w, d_bias);
     else
@@ -258,8 +280,9 @@ struct backend backend_dnnl(void)
         .image_pack = image_pack, .conv_new = conv_new, .conv_free = conv_free, .conv_scratch_bytes = conv_scratch_bytes,
         .conv_prepared_count = conv_prepared_count, .conv_prepare_tasks = conv_prepare_tasks, .conv_prepare = conv_prepare,
         .conv_choice = backend_dnnl_choice, .conv_gives_stats = conv_gives_stats, .conv_reads_norm = conv_reads_norm,
-        .conv_forward = conv_forward, .conv_backward_data = conv_backward_data, .conv_backward_weights = conv_backward_weights, .up_flips = true, .up_forward = k->up_forward, .up_backward_data = k->up_backward_data,
-        .up_backward_weights = k->up_backward_weights,
+        .conv_joins_backward = conv_joins_backward, .conv_forward = conv_forward, .conv_backward_data = conv_backward_data,
+        .conv_backward_weights = conv_backward_weights, .conv_backward = conv_backward,
+        .up_flips = true, .up_forward = k->up_forward, .up_backward_data = k->up_backward_data, .up_backward_weights = k->up_backward_weights,
         .norm_forward = k->norm_forward, .norm_again = k->norm_again, .norm_backward = k->norm_backward, .pool_forward = k->pool_forward, .pool_backward = k->pool_backward,
         .head_reads_norm = true, .head_forward = k->head_forward, .head_backward = k->head_backward, .add = k->add,
     };

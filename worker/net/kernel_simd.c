@@ -100,5 +100,5 @@ const struct kernel_simd TABLE(KERNEL_ISA) = {
     NAME_OF(KERNEL_ISA), VEC, image_forward, image_backward_weights, conv_backward_weights, up_forward, up_backward_data, up_backward_weights,
     norm_forward, norm_again, norm_backward, pool_forward, pool_backward, head_forward, head_backward, add,
     winograd_weights_count, winograd_prepare_tasks, winograd_prepare, winograd_scratch_count, winograd_forward, winograd_backward_data,
-    winograd_backward_weights,
+    winograd_backward,
 };

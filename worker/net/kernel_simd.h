@@ -3,6 +3,21 @@
 #define WORKER_NET_KERNEL_SIMD_H
 #include "worker/net/backend.h"
 
+/* Sums over the samples, overwrites d_w[] and d_bias[] (or NULL). cotangents: 1 or 2 gradients of the same outputs, _apart floats from the
+   first to the second; strides from sample to sample. */
+struct winograd_backward {
+    int samples, cotangents;
+    size_t in_stride;
+    const float *in;
+    const struct norm_before *norm; /* or NULL */
+    size_t out_stride, out_apart;
+    const float *d_out;
+    float *const *d_w, *const *d_bias;
+    const float *prepared; /* for backward data; not read without d_in */
+    size_t d_in_stride, d_in_apart;
+    float *d_in; /* or NULL: not wanted */
+};
+
 /* As the members of struct backend of the same name (backend.h), for blocks that `width` divides. The packed image here is
    [channels][rows + 2][columns + 2] with a border of zeros. Kernels without a batch work on one sample. */
 struct kernel_simd {
@@ -29,19 +44,18 @@ struct kernel_simd {
        strides in floats from sample to sample. Results depend on the arguments alone, and those of forward and backward data
        of one sample not on the others. prepared: winograd_weights_count floats for one direction, written in tasks that lanes
        may share (winograd_prepare: tasks first to first + count - 1). scratch: winograd_scratch_count floats, enough for all
-       three kinds. Both, and the tensors, start on a 64-byte boundary. bias has the padded channels, or is NULL. stats (or NULL):
+       three kinds (cotangents 0: for forward and backward data). Both, and the tensors, start on a 64-byte boundary. bias has the padded channels, or is NULL. stats (or NULL):
        what norm_forward would find out about `out`, written on the way. norm (or NULL): `in` is its z. */
     size_t (*winograd_weights_count)(const struct conv_shape *s);
     int (*winograd_prepare_tasks)(const struct conv_shape *s, bool backward);
     void (*winograd_prepare)(const struct conv_shape *s, bool backward, const float *w, int first, int count, float *prepared);
-    size_t (*winograd_scratch_count)(const struct conv_shape *s, int samples);
+    size_t (*winograd_scratch_count)(const struct conv_shape *s, int samples, int cotangents);
     void (*winograd_forward)(const struct conv_shape *s, int samples, size_t in_stride, const float *in, const struct norm_before *norm, const float *prepared,
                              const float *bias, size_t out_stride, float *out, size_t stats_stride, float *stats, float *scratch);
     void (*winograd_backward_data)(const struct conv_shape *s, int samples, size_t out_stride, const float *d_out, const float *prepared,
                                    size_t in_stride, float *d_in, float *scratch);
-    /* Sums over the samples, overwrites d_w[] and d_bias[] (or NULL). cotangents: 1 or 2 gradients of the same outputs. */
-    void (*winograd_backward_weights)(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in,
-                                      const struct norm_before *norm, size_t out_stride, const float *d_out, size_t cotangent_stride, float *const d_w[], float *const d_bias[], float *scratch);
+    /* Weight gradients, and with d_in backward data on the way, for less than both alone cost; the same bits. */
+    void (*winograd_backward)(const struct conv_shape *s, const struct winograd_backward *b, float *scratch);
 };
 extern const struct kernel_simd kernel_simd_v2, kernel_simd_v3, kernel_simd_v4;
 #endif

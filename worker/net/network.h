@@ -76,13 +76,13 @@ bool network_kernels_changed(const struct network *net); /* the given kernels na
 /* From now on the time of each op is measured. ERR_NO_MEMORY. */
 enum err network_profile_on(struct network *net, struct err_note *note) MUST_USE;
 struct profile *network_profile(const struct network *net); /* NULL: off */
-enum { PROFILE_LAYER_KINDS = 3 };
+enum { PROFILE_LAYER_KINDS = 4 };
 /* A layer of which the profile knows the arithmetic: 3x3 and transposed convolutions. */
 struct profile_layer {
     const char *name;
-    enum profile_kind kinds[PROFILE_LAYER_KINDS]; /* forward, backward data, backward weights; PROFILE_NONE: has none of its own */
+    enum profile_kind kinds[PROFILE_LAYER_KINDS]; /* forward, backward data, backward weights, both of these in one; PROFILE_NONE: has none of its own */
     const char *choice[PROFILE_LAYER_KINDS];      /* what computes them: oneDNN's name of an implementation, "simd" or "ref" */
-    double flops;                                 /* of one sample in one of the kinds, padding not counted */
+    double flops;                                 /* of one sample in one of the kinds (twice that where it is two), padding not counted */
     int node;
 };
 /* The i-th of them; false past the last. */

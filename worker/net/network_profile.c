@@ -29,18 +29,19 @@ static const struct {
     const struct op *op;
     enum profile_kind kinds[PROFILE_LAYER_KINDS];
 } rows[] = {
-    {&op_conv, {PROFILE_CONV_FORWARD, PROFILE_CONV_DATA, PROFILE_CONV_WEIGHTS}},
-    {&op_up, {PROFILE_UP_FORWARD, PROFILE_UP_DATA, PROFILE_UP_WEIGHTS}},
+    {&op_conv, {PROFILE_CONV_FORWARD, PROFILE_CONV_DATA, PROFILE_CONV_WEIGHTS, PROFILE_CONV_BACKWARD}},
+    {&op_up, {PROFILE_UP_FORWARD, PROFILE_UP_DATA, PROFILE_UP_WEIGHTS, PROFILE_NONE}},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
 static void fill_layer(const struct network *net, const struct node *n, const enum profile_kind *kinds, struct profile_layer *out)
 {
     *out = (struct profile_layer){.name = n->name, .flops = flops_of(n), .node = (int)(n - net->graph.node)};
+    bool joined = n->op == &op_conv && op_conv_joins(&net->backend, n);
     for (int k = 0; k < PROFILE_LAYER_KINDS; k++) {
-        bool absent = k == 1 && n->d_in.buffer == NONE; /* the image needs no gradient */
+        bool absent = (k == 1 && n->d_in.buffer == NONE) /* the image needs no gradient */ || (k > 0 && joined != (k == 3));
         out->kinds[k] = absent ? PROFILE_NONE : kinds[k];
-        out->choice[k] = out->kinds[k] == PROFILE_NONE ? "" : n->conv ? net->backend.conv_choice(n->conv, k) : net->backend.up_flips ? "simd" : "ref";
+        out->choice[k] = absent ? "" : n->conv ? net->backend.conv_choice(n->conv, k == 3 ? 1 : k) : net->backend.up_flips ? "simd" : "ref";
     }
 }
 

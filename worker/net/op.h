@@ -26,13 +26,14 @@ struct run {
 struct op {
     const char *name;
     void (*forward)(const struct run *r, const struct node *n);
-    void (*backward)(const struct run *r, const struct node *n);
+    enum profile_kind (*backward)(const struct run *r, const struct node *n); /* what its time since its last lap is called */
     void (*again)(const struct run *r, const struct node *n); /* writes the output anew, for backward; NULL where that is never asked */
     /* One of the node's tasks of making prepared weights; NULL where a node has none. */
     void (*prepare)(const struct run *r, const struct node *n, bool backward, int task);
-    enum profile_kind forward_kind, backward_kind; /* what its time is called; an op that does two things laps between them */
+    enum profile_kind forward_kind; /* what its time is called */
 };
 extern const struct op op_conv, op_norm_act, op_pool, op_up, op_head;
+bool op_conv_joins(const struct backend *b, const struct node *n); /* its two kinds of backward are one */
 
 /* Of sample i of the micro-batch; of gradient i of the micro-batch (struct batch: samples times cotangents). */
 void *run_value(const struct run *r, int value, int i);

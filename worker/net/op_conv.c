@@ -11,15 +11,26 @@ static void forward(const struct run *r, const struct node *n)
                              behind->stats_given ? run_stats(r, behind, 0) : NULL);
 }
 
-static void backward(const struct run *r, const struct node *n)
+bool op_conv_joins(const struct backend *b, const struct node *n)
+{
+    return n->d_in.buffer != NONE && b->conv_joins_backward && b->conv_joins_backward(n->conv);
+}
+
+static enum profile_kind backward(const struct run *r, const struct node *n)
 {
     const struct norm_before *norm;
     struct norm_before room;
     const void *d_out = run_gradient(r, n->d_out, 0), *in = run_in(r, n, CONV_WEIGHTS, 0, &room, &norm);
-    r->backend->conv_backward_weights(n->conv, r->lane, &r->batch, r->scratch, in, norm, d_out, run_leaf(r, n->weight), run_leaf(r, n->bias));
+    void *d_w = run_leaf(r, n->weight), *d_bias = run_leaf(r, n->bias);
+    if (op_conv_joins(r->backend, n)) {
+        r->backend->conv_backward(n->conv, r->lane, &r->batch, r->scratch, in, norm, d_out, run_read(r, n, true), run_gradient(r, n->d_in, 0), d_w, d_bias);
+        return PROFILE_CONV_BACKWARD;
+    }
+    r->backend->conv_backward_weights(n->conv, r->lane, &r->batch, r->scratch, in, norm, d_out, d_w, d_bias);
+    if (n->d_in.buffer == NONE) return PROFILE_CONV_WEIGHTS; /* the image needs no gradient */
     run_lap(r, n, PROFILE_CONV_WEIGHTS);
-    if (n->d_in.buffer == NONE) return; /* the image needs no gradient */
     r->backend->conv_backward_data(n->conv, r->lane, &r->batch, r->scratch, d_out, run_read(r, n, true), run_gradient(r, n->d_in, 0));
+    return PROFILE_CONV_DATA;
 }
 
 static void prepare(const struct run *r, const struct node *n, bool backward, int task)
@@ -27,4 +38,4 @@ static void prepare(const struct run *r, const struct node *n, bool backward, in
     r->backend->conv_prepare(n->conv, backward, run_weight(r, n->weight), task, 1, run_prepared(r, n, backward));
 }
 
-const struct op op_conv = {"conv", forward, backward, NULL, prepare, PROFILE_CONV_FORWARD, PROFILE_CONV_DATA};
+const struct op op_conv = {"conv", forward, backward, NULL, prepare, PROFILE_CONV_FORWARD};

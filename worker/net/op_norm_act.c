@@ -20,10 +20,11 @@ static void forward(const struct run *r, const struct node *n)
                                  n->read_through[CONV_FORWARD] ? NULL : run_value(r, n->out, i));
 }
 
-static void backward(const struct run *r, const struct node *n)
+static enum profile_kind backward(const struct run *r, const struct node *n)
 {
     r->backend->norm_backward(&n->shape.norm, &r->batch, run_value(r, n->in, 0), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, 0),
                               run_gradient(r, n->d_out, 0), run_gradient(r, n->d_more, 0), run_leaf(r, n->weight), run_leaf(r, n->bias));
+    return PROFILE_NORM_BACKWARD;
 }
 
-const struct op op_norm_act = {"norm_act", forward, backward, again, NULL, PROFILE_NORM_FORWARD, PROFILE_NORM_BACKWARD};
+const struct op op_norm_act = {"norm_act", forward, backward, again, NULL, PROFILE_NORM_FORWARD};

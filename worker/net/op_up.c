@@ -7,13 +7,14 @@ static void forward(const struct run *r, const struct node *n)
         r->backend->up_forward(&n->shape.up, run_value(r, n->in, i), run_weight(r, n->weight), run_weight(r, n->bias), run_value(r, n->out, i));
 }
 
-static void backward(const struct run *r, const struct node *n)
+static enum profile_kind backward(const struct run *r, const struct node *n)
 {
     r->backend->up_backward_weights(&n->shape.up, &r->batch, run_value(r, n->in, 0), run_gradient(r, n->d_out, 0), run_leaf(r, n->weight),
                                     run_leaf(r, n->bias));
     run_lap(r, n, PROFILE_UP_WEIGHTS);
     for (int i = 0; i < batch_gradients(&r->batch); i++)
         r->backend->up_backward_data(&n->shape.up, run_gradient(r, n->d_out, i), run_read(r, n, true), run_gradient(r, n->d_in, i));
+    return PROFILE_UP_DATA;
 }
 
 /* Backward data's flipped weights, one block of input channels a task. */
@@ -25,4 +26,4 @@ static void prepare(const struct run *r, const struct node *n, bool backward, in
     weights_flip(s->block, e, blocks, (const unsigned char *)run_weight(r, n->weight) + at, (unsigned char *)run_prepared(r, n, backward) + at);
 }
 
-const struct op op_up = {"up", forward, backward, NULL, prepare, PROFILE_UP_FORWARD, PROFILE_UP_DATA};
+const struct op op_up = {"up", forward, backward, NULL, prepare, PROFILE_UP_FORWARD};

@@ -24,6 +24,7 @@ struct profile {
 
 static const char *const names[PROFILE_KINDS] = {
     [PROFILE_CONV_FORWARD] = "conv forward", [PROFILE_CONV_DATA] = "conv backward data", [PROFILE_CONV_WEIGHTS] = "conv backward weights",
+    [PROFILE_CONV_BACKWARD] = "conv backward data and weights",
     [PROFILE_UP_FORWARD] = "transposed conv forward", [PROFILE_UP_DATA] = "transposed conv backward data",
     [PROFILE_UP_WEIGHTS] = "transposed conv backward weights", [PROFILE_NORM_FORWARD] = "norm+activation forward",
     [PROFILE_NORM_AGAIN] = "activation again",

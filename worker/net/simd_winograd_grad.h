@@ -1,6 +1,7 @@
-/* simd_winograd_grad: weight gradients of 3x3 convolutions by Winograd's algorithm: the sum over tiles, and over the products of a
-   point, of (B' d B) . (A y A') at each of the 36 points, a small matrix product each, and G' ... G of that at the end.
-   Included by kernel_simd.c only.
+/* simd_winograd_grad: backward of a 3x3 convolution by Winograd's algorithm: weight gradients, and on the way backward data. With the
+   transform B' d B of the gradients d of the outputs, which backward data wants, the gradient of the weights is the sum over tiles, and over
+   the products of a point, of (A x A') . (B' d B) at each of the 36 points, a small matrix product each, and G' ... G of that at the end,
+   its taps turned round: x takes the part that the outputs have in F(4x4, 3x3). Included by kernel_simd.c only.
 
    The sums of a chunk of inputs and outputs lie together, [36][outputs / PANEL][inputs][PANEL]. Where all tiles fit one block
    a chunk is finished at once and its place used again; otherwise each has a place of its own to add to, block by block. */
@@ -16,7 +17,7 @@ INLINE void winograd_finish_by(bool strided, const struct winograd_pass *p, size
         for (size_t i = 0; i < ins; i++)
             for (size_t v = 0; v < wide; v += VEC) {
                 size_t to = out + o + v, from = in + i;
-                float *taps = d_w + ((to / b * (p->in.channels / b) + from / b) * 9 * b + from % b) * b + to % b;
+                float *taps = d_w + ((to / b * (p->out.channels / b) + from / b) * 9 * b + from % b) * b + to % b;
                 winograd_weight_gradient(strided, u + o * ins + i * wide + v, ins * outs, taps, b * b);
             }
     }
@@ -30,43 +31,40 @@ static void winograd_finish(const struct winograd_pass *p, size_t in, size_t ins
 
 /* What the next block will read, asked for during the first chunk of this one. */
 struct winograd_ahead {
-    const struct winograd_place *places;
-    int count; /* of tiles; 0: nothing */
-    const float *in, *d_out;
-    size_t in_stride, out_stride;
+    struct winograd_asked in, d_out;
 };
 
-/* Adds a block of tiles to the sums u of a chunk. */
+/* Adds a block of tiles to the sums u of a chunk: x of its inputs, v of its outputs. */
 static void winograd_sum(const struct winograd_pass *p, struct winograd_ahead next, struct winograd_product n, struct winograd_grid from,
-                         struct winograd_grid to, size_t ins, size_t outs, const float *v, const float *w, float *u)
+                         struct winograd_grid to, size_t ins, size_t outs, const float *x, const float *v, float *u)
 {
     size_t products[WINO_SHARED], a_term[WINO_SHARED], b_term[WINO_SHARED];
     n.a_term = a_term, n.b_term = b_term;
     for (size_t k = 0; k < WINO_ALL; k++) {
         n.terms = winograd_shared(p->way, k, products);
         for (int i = 0; i < n.terms; i++) a_term[i] = products[i] * from.apart, b_term[i] = products[i] * to.apart;
-        winograd_fetch(p, &p->in, k, next.count, next.places, next.in_stride, next.in);
-        winograd_fetch(p, &p->out, k, next.count, next.places, next.out_stride, next.d_out);
+        winograd_ask(p, k, next.in);
+        winograd_ask(p, k, next.d_out);
         for (size_t o = 0; o < outs; o += WINO_PANEL) {
             n.c_row = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
-            if (n.c_row == WINO_PANEL) winograd_panel(2, (int)ins, n, v, w + o, u + (k * outs + o) * ins);
-            else winograd_panel(1, (int)ins, n, v, w + o, u + (k * outs + o) * ins);
+            if (n.c_row == WINO_PANEL) winograd_panel(2, (int)ins, n, x, v + o, u + (k * outs + o) * ins);
+            else winograd_panel(1, (int)ins, n, x, v + o, u + (k * outs + o) * ins);
         }
     }
 }
 
 /* Adds a block of `count` tiles to the sums u, chunk by chunk; with the last block come the weights. */
-static void winograd_sums(const struct winograd_pass *p, struct winograd_ahead next, int count, bool first, bool last, const float *v, const float *w, float *u,
+static void winograd_sums(const struct winograd_pass *p, struct winograd_ahead next, int count, bool first, bool last, const float *x, const float *v, float *u,
                           float *d_w)
 {
-    struct winograd_grid from = winograd_grid_of(count, p->in.channels), to = winograd_grid_of(count, p->out.channels);
+    struct winograd_grid from = winograd_grid_of(count, p->out.channels), to = winograd_grid_of(count, p->in.channels);
     struct winograd_product n = {.depth = (size_t)count, .a_row = 1, .a_step = from.row, .b_step = to.row, .more = !first};
-    for (size_t o = 0; o < p->out.channels; o += WINO_CHUNK_OUTS) {
-        size_t in = 0, outs = p->out.channels - o < WINO_CHUNK_OUTS ? p->out.channels - o : WINO_CHUNK_OUTS;
-        for (size_t left = (p->in.channels + WINO_CHUNK_INS - 1) / WINO_CHUNK_INS; left > 0; left--) {
-            size_t ins = (p->in.channels - in + left - 1) / left;
-            winograd_sum(p, next, n, from, to, ins, outs, v + in, w + o, u);
-            next.count = 0;
+    for (size_t o = 0; o < p->in.channels; o += WINO_CHUNK_OUTS) {
+        size_t in = 0, outs = p->in.channels - o < WINO_CHUNK_OUTS ? p->in.channels - o : WINO_CHUNK_OUTS;
+        for (size_t left = (p->out.channels + WINO_CHUNK_INS - 1) / WINO_CHUNK_INS; left > 0; left--) {
+            size_t ins = (p->out.channels - in + left - 1) / left;
+            winograd_sum(p, next, n, from, to, ins, outs, x + in, v + o, u);
+            next.in.count = next.d_out.count = 0;
             if (last) winograd_finish(p, in, ins, o, outs, u, d_w);
             if (!first || !last) u += WINO_ALL * ins * outs;
             in += ins;
@@ -77,40 +75,52 @@ static void winograd_sums(const struct winograd_pass *p, struct winograd_ahead n
 /* One block is all there is: a chunk's sums become weights before the next chunk takes their place. */
 static size_t winograd_sums_count(const struct winograd_pass *p, int tiles, int all)
 {
-    if (tiles < all) return WINO_ALL * p->in.channels * p->out.channels;
-    return WINO_ALL * (p->in.channels < WINO_CHUNK_INS ? p->in.channels : WINO_CHUNK_INS) * (p->out.channels < WINO_CHUNK_OUTS ? p->out.channels : WINO_CHUNK_OUTS);
+    size_t ins = p->out.channels, outs = p->in.channels;
+    if (tiles < all) return WINO_ALL * ins * outs;
+    return WINO_ALL * (ins < WINO_CHUNK_INS ? ins : WINO_CHUNK_INS) * (outs < WINO_CHUNK_OUTS ? outs : WINO_CHUNK_OUTS);
 }
 
-static size_t winograd_scratch_count(const struct conv_shape *s, int samples)
+static size_t winograd_scratch_count(const struct conv_shape *s, int samples, int cotangents)
 {
-    struct winograd_pass p = winograd_pass_of(s, false);
+    struct winograd_pass p = winograd_pass_of(s, true);
     int all = samples * p.tiles, tiles = winograd_block_tiles(&p, all);
-    size_t forward = winograd_moments_count(p.out.channels, samples), weights = 2 * winograd_sums_count(&p, tiles, all);
-    return winograd_grid_count(&p, tiles, p.in.channels) + winograd_grid_count(&p, tiles, p.out.channels) + (forward > weights ? forward : weights);
+    size_t forward = winograd_moments_count(p.out.channels > p.in.channels ? p.out.channels : p.in.channels, samples), sums = (size_t)cotangents * winograd_sums_count(&p, tiles, all);
+    size_t gradients = (size_t)(cotangents > 1 ? cotangents : 1) * winograd_grid_count(&p, tiles, p.in.channels);
+    return gradients + winograd_grid_count(&p, tiles, p.out.channels) + (forward > sums ? forward : sums);
 }
 
-static void winograd_backward_weights(const struct conv_shape *s, int samples, int cotangents, size_t in_stride, const float *in,
-                                      const struct norm_before *norm, size_t out_stride, const float *d_out, size_t cotangent_stride, float *const d_w[],
-                                      float *const d_bias[], float *scratch)
+/* A block of tiles of one gradient: its products to v, and backward data, by way of m. */
+static void winograd_backward_block(const struct winograd_pass *p, const struct winograd_backward *b, int c, int count, const struct winograd_place *places, float *v,
+                                    float *m)
 {
-    struct winograd_pass p = winograd_pass_of(s, false);
-    int all = samples * p.tiles, block = winograd_block_tiles(&p, all);
+    const float *d = b->d_out + (size_t)c * b->out_apart;
+    struct winograd_ends ends = {d, b->out_stride, NULL, NULL, b->d_in ? b->d_in + (size_t)c * b->d_in_apart : NULL, b->d_in_stride};
+    const struct winograd_moments none = {0};
+    winograd_read(p, count, places, b->out_stride, d, NULL, winograd_grid_of(count, p->in.channels), v);
+    if (b->d_in) winograd_block(p, &ends, count, places, (struct winograd_asked){&p->out, places, count, b->in_stride, b->in}, v, b->prepared, &none, m);
+}
+
+static void winograd_backward(const struct conv_shape *s, const struct winograd_backward *b, float *scratch)
+{
+    struct winograd_pass p = winograd_pass_of(s, true);
+    int all = b->samples * p.tiles, block = winograd_block_tiles(&p, all), count = block < all ? block : all, both = b->cotangents;
     size_t sums = winograd_sums_count(&p, block, all);
     struct winograd_place places[2][WINO_TILES_MAX] UNSET; /* of this block and of the next */
-    int count = block < all ? block : all;
     winograd_places(&p, 0, count, places[0]);
     for (int first = 0, now = 0, next; first < all; first += count, count = next, now = !now) {
-        float *u = scratch, *v = scratch + 2 * sums, *w = v + winograd_grid_count(&p, count, p.in.channels);
+        size_t grid = winograd_grid_count(&p, count, p.in.channels);
+        float *v = scratch + (size_t)both * sums, *x = v + (size_t)both * grid;
         next = all - first - count < block ? all - first - count : block;
         winograd_places(&p, first + count, next, places[!now]);
-        winograd_read(&p, count, places[now], in_stride, in, norm, winograd_grid_of(count, p.in.channels), v);
-        for (int c = 0; c < cotangents; c++, u += sums) {
-            const float *d = d_out + (size_t)c * cotangent_stride;
-            struct winograd_ahead ahead = {places[!now], next, in, d, in_stride, out_stride};
-            winograd_read_gradient(&p, count, places[now], out_stride, d, winograd_grid_of(count, p.out.channels), w);
-            winograd_sums(&p, ahead, count, first == 0, first + count == all, v, w, u, d_w[c]);
+        for (int c = 0; c < both; c++) winograd_backward_block(&p, b, c, count, places[now], v + (size_t)c * grid, x);
+        winograd_read_tiles(&p, count, places[now], b->in_stride, b->in, b->norm, winograd_grid_of(count, p.out.channels), x);
+        for (int c = 0; c < both; c++) {
+            struct winograd_ahead ahead = {{&p.out, places[!now], b->d_in || c ? 0 : next, b->in_stride, b->in},
+                                           {&p.in, places[!now], next, b->out_stride, b->d_out + (size_t)c * b->out_apart}};
+            winograd_sums(&p, ahead, count, first == 0, first + count == all, x, v + (size_t)c * grid, scratch + (size_t)c * sums, b->d_w[c]);
         }
     }
-    for (int c = 0; c < cotangents; c++)
-        if (d_bias && d_bias[c]) channel_sums(d_out + (size_t)c * cotangent_stride, samples, out_stride, s->out_channels, p.out.pixels, p.block, d_bias[c]);
+    for (int c = 0; c < both; c++)
+        if (b->d_bias && b->d_bias[c])
+            channel_sums(b->d_out + (size_t)c * b->out_apart, b->samples, b->out_stride, s->out_channels, p.in.pixels, p.block, b->d_bias[c]);
 }

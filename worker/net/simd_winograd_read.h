@@ -1,4 +1,4 @@
-/* simd_winograd_read: reading a block of tiles: pixels of an input, maybe through the norm before it, and pixels of a gradient of outputs.
+/* simd_winograd_read: reading a block of tiles: pixels of an input or of a gradient, the input's maybe through the norm before it.
    Included by kernel_simd.c only. */
 
 /* ---- stride 1: tiles beside each other share the columns in which they overlap ------------------------------- */
@@ -94,31 +94,53 @@ static void winograd_read(const struct winograd_pass *p, int count, const struct
     else winograd_read_way(WINO_BACK, p, count, places, stride, in, NULL, g, v);
 }
 
-/* Tiles of the gradient of the outputs to w. */
-INLINE void winograd_read_gradient_by(bool strided, const struct winograd_pass *p, int count, const struct winograd_place *places, size_t stride,
-                                      const float *d_out, struct winograd_grid g, float *w)
+/* ---- what a weight gradient reads of the inputs: tiles that do not overlap -------------------------------------- */
+INLINE void winograd_tile_products(bool strided, struct winograd_window w, float *v, size_t apart)
 {
-    size_t step = (size_t)p->block, row = (size_t)p->out.columns * step, planes[WINO_LINE / VEC] = {0};
+    if (strided) {
+        winograd_back_tile(w, v, apart);
+        return;
+    }
+    vec tile[WINO_OUT][WINO_OUT] UNSET;
+    for (int r = 0; r < WINO_OUT; r++)
+        for (int c = 0; c < WINO_OUT; c++) tile[r][c] = winograd_seen(w, r, c);
+    winograd_gradient(tile, v, apart);
+}
+
+INLINE void winograd_read_tile(bool strided, const struct winograd_pass *p, struct winograd_spot at, const struct norm_line *norm, const float *x,
+                               struct winograd_grid g, float *to)
+{
+    const int edge = strided ? WINO_EDGE : WINO_OUT;
+    size_t step = (size_t)p->block, row = (size_t)p->out.columns * step;
+    struct winograd_window w = {norm, x + at.pixel * step, row, step, 0, at.tall, 0, at.wide, (ptrdiff_t)((size_t)edge * step * sizeof *x)}, whole = w;
+    whole.bottom = whole.right = edge;
+    if (at.tall == edge && at.wide == edge) winograd_tile_products(strided, whole, to, g.apart);
+    else winograd_tile_products(strided, w, to, g.apart);
+}
+
+/* Tiles of the input to v; p is a pass backwards; with a norm `in` is its z. */
+INLINE void winograd_read_tiles_by(bool strided, const struct winograd_pass *p, int count, const struct winograd_place *places, size_t stride, const float *in,
+                                   const struct norm_before *norm, struct winograd_grid g, float *v)
+{
+    size_t planes[WINO_LINE / VEC] = {0};
     for (size_t line = 0; line < p->out.channels; line += WINO_LINE) {
         int vectors = winograd_line(&p->out, p->block, line, planes);
         for (int t = 0; t < count; t++) {
-            struct winograd_spot at = places[t].out;
-            const float *y = d_out + (size_t)places[t].sample * stride + at.pixel * step;
-            float *to = w + (size_t)t * g.row + line;
-            for (int i = 0; i < vectors; i++, to += VEC) {
-                vec tile[WINO_OUT][WINO_OUT] UNSET;
-                if (at.tall == WINO_OUT && at.wide == WINO_OUT) winograd_tile_load(WINO_OUT, WINO_OUT, y + planes[i], row, step, tile);
-                else winograd_tile_load(at.tall, at.wide, y + planes[i], row, step, tile);
-                if (strided) winograd_strided_gradient(tile, to, g.apart);
-                else winograd_gradient(tile, to, g.apart);
+            const float *x = in + (size_t)places[t].sample * stride;
+            for (int i = 0; i < vectors; i++) {
+                float *to = v + (size_t)t * g.row + line + (size_t)i * VEC;
+                if (norm) {
+                    struct norm_line l = norm_line_before(norm, (size_t)places[t].sample, (int)(line / VEC) + i);
+                    winograd_read_tile(strided, p, places[t].out, &l, x + planes[i], g, to);
+                } else winograd_read_tile(strided, p, places[t].out, NULL, x + planes[i], g, to);
             }
         }
     }
 }
 
-static void winograd_read_gradient(const struct winograd_pass *p, int count, const struct winograd_place *places, size_t stride, const float *d_out,
-                                   struct winograd_grid g, float *w)
+static void winograd_read_tiles(const struct winograd_pass *p, int count, const struct winograd_place *places, size_t stride, const float *in,
+                                const struct norm_before *norm, struct winograd_grid g, float *v)
 {
-    if (p->way == WINO_SAME) winograd_read_gradient_by(false, p, count, places, stride, d_out, g, w);
-    else winograd_read_gradient_by(true, p, count, places, stride, d_out, g, w);
+    if (p->way == WINO_SAME) winograd_read_tiles_by(false, p, count, places, stride, in, norm, g, v);
+    else winograd_read_tiles_by(true, p, count, places, stride, in, norm, g, v);
 }

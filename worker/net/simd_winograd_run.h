@@ -116,25 +116,33 @@ static void winograd_write(const struct winograd_pass *p, int count, const struc
     else winograd_write_way(WINO_BACK, p, count, places, m, g, e, moments);
 }
 
+/* A block of tiles from its products v to pixels, by way of m; those that it will write are asked for, and `next`. */
+static void winograd_block(const struct winograd_pass *p, const struct winograd_ends *e, int count, const struct winograd_place *places, struct winograd_asked next,
+                           const float *v, const float *prepared, const struct winograd_moments *moments, float *m)
+{
+    size_t ins = p->in.channels, outs = p->out.channels, products[WINO_SHARED];
+    struct winograd_grid from = winograd_grid_of(count, ins), to = winograd_grid_of(count, outs);
+    const struct winograd_asked written = {&p->out, places, count, e->out_stride, e->out};
+    for (size_t k = 0; k < WINO_ALL; k++) {
+        winograd_ask(p, k, written);
+        winograd_ask(p, k, next);
+        winograd_multiply(count, ins, outs, winograd_shared(p->way, k, products), products, v, from, prepared + k * ins * outs, m, to);
+    }
+    winograd_write(p, count, places, m, to, e, moments);
+}
+
 static void winograd_run(const struct winograd_pass *p, int samples, const struct winograd_ends *e, const float *prepared, const struct winograd_moments *moments,
                          float *scratch)
 {
     int all = samples * p->tiles, block = winograd_block_tiles(p, all), count = block < all ? block : all;
-    size_t ins = p->in.channels, outs = p->out.channels, products[WINO_SHARED];
     struct winograd_place places[2][WINO_TILES_MAX] UNSET; /* of this block and of the next */
     winograd_places(p, 0, count, places[0]);
     for (int first = 0, now = 0, next; first < all; first += count, count = next, now = !now) {
-        struct winograd_grid from = winograd_grid_of(count, ins), to = winograd_grid_of(count, outs);
-        float *v = scratch, *m = v + winograd_grid_count(p, count, ins);
+        float *v = scratch, *m = v + winograd_grid_count(p, count, p->in.channels);
         next = all - first - count < block ? all - first - count : block;
         winograd_places(p, first + count, next, places[!now]);
-        winograd_read(p, count, places[now], e->in_stride, e->in, e->norm, from, v);
-        for (size_t k = 0; k < WINO_ALL; k++) {
-            winograd_fetch(p, &p->out, k, count, places[now], e->out_stride, e->out);
-            winograd_fetch(p, &p->in, k, next, places[!now], e->in_stride, e->in);
-            winograd_multiply(count, ins, outs, winograd_shared(p->way, k, products), products, v, from, prepared + k * ins * outs, m, to);
-        }
-        winograd_write(p, count, places[now], m, to, e, moments);
+        winograd_read(p, count, places[now], e->in_stride, e->in, e->norm, winograd_grid_of(count, p->in.channels), v);
+        winograd_block(p, e, count, places[now], (struct winograd_asked){&p->in, places[!now], next, e->in_stride, e->in}, v, prepared, moments, m);
     }
 }
 

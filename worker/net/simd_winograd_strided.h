@@ -212,20 +212,30 @@ INLINE void winograd_back_output(const float *m, size_t apart, int tall, int wid
     }
 }
 
-/* 4x4 pixels of a gradient to their products with those of winograd_strided_input. */
-INLINE void winograd_strided_gradient(vec y[WINO_OUT][WINO_OUT], float *w, size_t apart)
+/* 8x8 pixels of an input, the first even in both directions, to what is multiplied by the products of winograd_back_input. */
+INLINE void winograd_back_tile(struct winograd_window w, float *v, size_t apart)
 {
-    vec half[WINO_TWO][WINO_OUT] UNSET, t[WINO_TWO] UNSET;
+    vec half[WINO_TWO][WINO_OUT] UNSET, d[WINO_OUT] UNSET, t[WINO_TWO] UNSET;
     vec_stride(apart);
     for (int c = 0; c < WINO_OUT; c++) {
-        const vec d[WINO_OUT] = {y[0][c], y[1][c], y[2][c], y[3][c]};
+        for (int r = 0; r < WINO_OUT; r++) d[r] = winograd_seen(w, 2 * r + 1, 2 * c + 1);
         winograd_two_a_transposed(d, t);
-        for (int r = 0; r < WINO_TWO; r++) half[r][c] = t[r], vec_store(winograd_strided_at(w, apart, r, WINO_TWO + c), t[r]);
-        for (int r = 0; r < WINO_OUT; r++) vec_store(winograd_strided_at(w, apart, WINO_TWO + r, WINO_TWO + c), d[r]);
+        for (int r = 0; r < WINO_TWO; r++) half[r][c] = t[r];
     }
-    for (int r = 0; r < WINO_SIDE; r++) {
-        winograd_two_a_transposed(r < WINO_TWO ? half[r] : y[r - WINO_TWO], t);
-        for (int c = 0; c < WINO_TWO; c++) vec_store(winograd_strided_at(w, apart, r, c), t[c]);
+    for (int r = 0; r < WINO_TWO; r++) {
+        winograd_two_a_transposed(half[r], t);
+        for (int c = 0; c < WINO_TWO; c++) vec_store(winograd_strided_at(v, apart, r, c), t[c]);
+    }
+    for (int c = 0; c < WINO_OUT; c++) {
+        for (int r = 0; r < WINO_OUT; r++) d[r] = winograd_seen(w, 2 * r + 1, 2 * c);
+        winograd_two_a_transposed(d, t);
+        for (int r = 0; r < WINO_TWO; r++) vec_store(winograd_strided_at(v, apart, r, WINO_TWO + c), t[r]);
+    }
+    for (int r = 0; r < WINO_OUT; r++) {
+        for (int c = 0; c < WINO_OUT; c++) d[c] = winograd_seen(w, 2 * r, 2 * c + 1);
+        winograd_two_a_transposed(d, t);
+        for (int c = 0; c < WINO_TWO; c++) vec_store(winograd_strided_at(v, apart, WINO_TWO + r, c), t[c]);
+        for (int c = 0; c < WINO_OUT; c++) vec_store(winograd_strided_at(v, apart, WINO_TWO + r, WINO_TWO + c), winograd_seen(w, 2 * r, 2 * c));
     }
 }
 

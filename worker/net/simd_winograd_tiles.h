@@ -116,16 +116,23 @@ INLINE int winograd_line(const struct winograd_side *s, int block, size_t line, 
     return vectors;
 }
 
-/* Asks for the pixels of the tiles of share `k` of 36, of one side's tensor, while point k is multiplied: what a step works on comes
-   from memory, and the rows of a tile are too short for the processor to guess the next. */
-INLINE void winograd_fetch(const struct winograd_pass *p, const struct winograd_side *side, size_t k, int count, const struct winograd_place *places, size_t stride,
-                           const float *tensor)
+/* Tiles of one side's tensor that will be wanted soon. */
+struct winograd_asked {
+    const struct winograd_side *side;
+    const struct winograd_place *places;
+    int count;
+    size_t stride;
+    const float *tensor;
+};
+/* Asks for the pixels of share `k` of 36 of these tiles, while point k is multiplied: what a step works on comes from memory, and the rows
+   of a tile are too short for the processor to guess the next. */
+INLINE void winograd_ask(const struct winograd_pass *p, size_t k, struct winograd_asked a)
 {
-    size_t step = (size_t)p->block, row = (size_t)side->columns * step;
-    for (size_t t = k * (size_t)count / WINO_ALL; t < (k + 1) * (size_t)count / WINO_ALL; t++) {
-        const struct winograd_spot *at = side == &p->in ? &places[t].in : &places[t].out;
-        const float *tile = tensor + (size_t)places[t].sample * stride + at->pixel * step;
-        for (size_t c = 0; c < side->channels; c += step, tile += side->pixels * step)
+    size_t step = (size_t)p->block, row = (size_t)a.side->columns * step;
+    for (size_t t = k * (size_t)a.count / WINO_ALL; t < (k + 1) * (size_t)a.count / WINO_ALL; t++) {
+        const struct winograd_spot *at = a.side == &p->in ? &a.places[t].in : &a.places[t].out;
+        const float *tile = a.tensor + (size_t)a.places[t].sample * a.stride + at->pixel * step;
+        for (size_t c = 0; c < a.side->channels; c += step, tile += a.side->pixels * step)
             for (size_t r = 0; r < (size_t)at->tall; r++)
                 for (size_t f = 0; f < (size_t)at->wide * step; f += WINO_LINE) __builtin_prefetch(tile + r * row + f, 0, 2);
     }

@@ -31,7 +31,7 @@ INLINE void winograd_weight(bool strided, const float *g, size_t tap, float *u, 
     }
 }
 
-/* 36 vectors to the gradient of 3x3 weights. */
+/* 36 vectors to the gradient of 3x3 weights, their taps turned round. */
 INLINE void winograd_weight_gradient(bool strided, const float *u, size_t apart, float *g, size_t tap)
 {
     vec half[3][6] UNSET;
@@ -44,7 +44,7 @@ INLINE void winograd_weight_gradient(bool strided, const float *u, size_t apart,
     for (size_t r = 0; r < 3; r++) {
         vec t[3] UNSET;
         winograd_weight_gradient_line(strided, half[r], t);
-        for (size_t c = 0; c < 3; c++) vec_store(g + (r * 3 + c) * tap, t[c]);
+        for (size_t c = 0; c < 3; c++) vec_store(g + (8 - r * 3 - c) * tap, t[c]);
     }
 }
 

@@ -10,7 +10,7 @@ static struct work work_of(const struct network *net, const struct profile_layer
     if (layer->kinds[k] == PROFILE_NONE)
         return (struct work){0};
     struct profile_sum sum = profile_sum_of_node(network_profile(net), layer->kinds[k], layer->node);
-    return (struct work){.seconds = sum.seconds, .flops = layer->flops * (double)sum.samples};
+    return (struct work){.seconds = sum.seconds, .flops = (layer->kinds[k] == PROFILE_CONV_BACKWARD ? 2 : 1) * layer->flops * (double)sum.samples};
 }
 
 static double flops_of_kind(const struct network *net, enum profile_kind kind)
@@ -48,7 +48,7 @@ static void print_kinds(FILE *to, const struct network *net, double all, double 
 
 static void print_layers(FILE *to, const struct network *net, double images)
 {
-    static const char *const columns[PROFILE_LAYER_KINDS] = {"forward", "backward data", "backward weights"};
+    static const char *const columns[PROFILE_LAYER_KINDS] = {"forward", "backward data", "backward weights", "data and weights"};
     struct profile_layer layer;
     fprintf(to, "  %-20s", "layer: ms/image GFLOP/s");
     for (int k = 0; k < PROFILE_LAYER_KINDS; k++)
