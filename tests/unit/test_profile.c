@@ -5,16 +5,21 @@
 #include "tests/unit/net_fixture.h"
 #include "worker/run/profile_table.h"
 
-static struct network *new_tiny(int lanes, bool profiled)
+static struct network *new_tiny_with(int lanes, bool profiled, const struct network_kernels *kernels)
 {
     struct network_config c = config_tiny();
     struct network *net;
     struct err_note note;
     c.lanes = lanes;
+    c.kernels = kernels;
     CHECK_INT(network_new(&c, &net, &note), OK);
     if (profiled) CHECK_INT(network_profile_on(net, &note), OK);
     network_init(net, 3);
     return net;
+}
+static struct network *new_tiny(int lanes, bool profiled)
+{
+    return new_tiny_with(lanes, profiled, NULL);
 }
 
 static void step(struct network *net)
@@ -77,6 +82,25 @@ void test_profile_counts_each_sample_of_each_layer_once(void)
     CHECK(network_profile_layer(net, 6, &layer));
     CHECK_TEXT(layer.name, "decoder.1.up");
     CHECK_NEAR(layer.flops, 2.0 * 4 * 5 * 4 * 2 * 3, 0);
+    network_free(net);
+}
+
+/* Both kinds of backward of a Winograd layer are one, counted as that and as nothing else. */
+void test_profile_counts_a_backward_pass_in_one_as_a_kind_of_its_own(void)
+{
+    struct network *net = new_tiny_with(2, true, kernels_of(config_tiny(), 2, ALGORITHM_WINOGRAD));
+    struct profile_layer layer;
+    int joined = 0, apart = 0;
+    step(net);
+    for (int i = 0; network_profile_layer(net, i, &layer); i++) {
+        bool winograd = !strcmp(layer.choice[0], "winograd"), one = layer.kinds[3] != PROFILE_NONE;
+        CHECK(one == winograd && one == (layer.kinds[2] == PROFILE_NONE));
+        joined += one, apart += !one;
+        if (one) CHECK_INT(profile_sum_of_node(network_profile(net), PROFILE_CONV_BACKWARD, layer.node).samples, 5);
+        if (one) CHECK_INT(profile_sum_of_node(network_profile(net), PROFILE_CONV_DATA, layer.node).samples, 0);
+    }
+    bool possible = !strcmp(network_config(net)->backend, "dnnl");
+    CHECK(joined == (possible ? 9 : 0) && joined + apart == 12);
     network_free(net);
 }
 

@@ -13,7 +13,7 @@ static void forward(const struct run *r, const struct node *n)
 
 bool op_conv_joins(const struct backend *b, const struct node *n)
 {
-    return n->d_in.buffer != NONE && b->conv_joins_backward && b->conv_joins_backward(n->conv);
+    return b->conv_joins_backward && b->conv_joins_backward(n->conv);
 }
 
 static enum profile_kind backward(const struct run *r, const struct node *n)
