@@ -150,23 +150,27 @@ static double moving(const struct limit *m, double bytes)
 }
 
 /* ---- norms on the way ------------------------------------------------------------------------------------- */
-/* Nobody else reads the norm before n, so that n may read through it, where its kernel can. */
-static bool behind_norm(const struct limit *m, const struct node *n)
+/* The norm through which n may read, where its kernel can. */
+static const struct node *behind_norm(const struct limit *m, const struct node *n)
 {
-    return n->in != NONE && m->net->graph.value[n->in].in_place_of != NONE;
+    return graph_norm_before(&m->net->graph, n);
 }
 
-static struct norm_before norm_of(const struct limit *m, const struct node *n)
+static struct norm_before norm_of(const struct limit *m, const struct node *norm)
 {
-    return (struct norm_before){.shape = &n[-1].shape.norm, .gamma = m->w, .beta = m->w, .stats = m->w};
+    return (struct norm_before){.shape = &norm->shape.norm, .gamma = m->w, .beta = m->w, .stats = m->w};
 }
 
-/* Does the norm have no pass of its own forward, as the fastest kernel of the node behind it reads through it? */
+/* Does the norm have no pass of its own forward, as the fastest kernels of all nodes that read it read through it? */
 static bool read_through(const struct limit *m, const struct node *norm)
 {
-    const struct node *n = norm + 1;
-    if (!behind_norm(m, n)) return false;
-    return n->op == &op_head ? m->backend.head_reads_norm : n->op == &op_conv && !strcmp(best_of(&m->layer[n - m->net->graph.node][0]).by, "Winograd");
+    const struct graph *g = &m->net->graph;
+    for (const struct node *n = norm + 1; n < g->node + g->nodes; n++) {
+        if (behind_norm(m, n) != norm) continue;
+        bool reads = n->op == &op_head ? m->backend.head_reads_norm : n->op == &op_conv && !strcmp(best_of(&m->layer[n - g->node][0]).by, "Winograd");
+        if (!reads) return false;
+    }
+    return true;
 }
 
 /* ---- the convolutions ------------------------------------------------------------------------------------ */
@@ -190,7 +194,8 @@ static void try_backend(struct limit *m, const struct node *n, bool absent[KINDS
     const enum network_algorithm *got[KINDS] = {&kernels.forward, &kernels.backward_data, &kernels.backward_weights, &kernels.backward_data};
     struct conv_use use = {.lanes = 1, .samples = samples, .cotangents = 1};
     struct batch b = batch_of(m, samples);
-    struct norm_before norm = norm_of(m, n);
+    const struct node *before = behind_norm(m, n);
+    struct norm_before norm = before ? norm_of(m, before) : (struct norm_before){0};
     struct conv *c;
     if (m->backend.conv_new(&n->shape.conv, &use, &kernels, &c, NULL)) return;
     want_scratch(m, m->backend.conv_scratch_bytes(c));
@@ -204,7 +209,7 @@ static void try_backend(struct limit *m, const struct node *n, bool absent[KINDS
         }
         for (int try = 0; try < TRIES; try++) {
             double start = seconds(CLOCK_THREAD_CPUTIME_ID);
-            run_backend(m, c, kind, &b, a == ALGORITHM_WINOGRAD && behind_norm(m, n) ? &norm : NULL, w);
+            run_backend(m, c, kind, &b, a == ALGORITHM_WINOGRAD && before ? &norm : NULL, w);
             keep_way(&m->layer[n - m->net->graph.node][kind], seconds(CLOCK_THREAD_CPUTIME_ID) - start, a == ALGORITHM_WINOGRAD ? "Winograd" : "direct", samples);
         }
     }
@@ -254,7 +259,7 @@ static void measure_up(struct limit *m, const struct node *n)
 static void measure_head(struct limit *m, const struct node *n)
 {
     struct batch b = batch_of(m, 1);
-    struct norm_before norm = norm_of(m, n), *before = m->backend.head_reads_norm && behind_norm(m, n) ? &norm : NULL;
+    struct norm_before norm = norm_of(m, behind_norm(m, n)), *before = m->backend.head_reads_norm ? &norm : NULL;
     b.logits = (size_t)n->shape.head.out_channels * n->shape.head.pixels;
     for (int try = 0; try < TRIES; try++) {
         double start = seconds(CLOCK_THREAD_CPUTIME_ID);

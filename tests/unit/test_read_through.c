@@ -20,23 +20,25 @@ struct through {
     float *prepared, *scratch;
 };
 
-static struct through through_new(const struct backend *fast, int rows, int columns, int ins, int outs, enum model_norm norm)
+/* parts 2: the norm makes the first, the other is there. */
+static struct through through_new(const struct backend *fast, int rows, int columns, int parts, int ins, int outs, int stride, enum model_norm norm)
 {
-    struct through t = {.s = {.block = fast->block, .in = rectangle(rows, columns), .parts = 1, .in_channels = ins, .out_channels = outs, .stride = 1, .bias = true}};
+    struct through t = {.s = {.block = fast->block, .in = rectangle(rows, columns), .parts = parts, .in_channels = ins, .out_channels = outs, .stride = stride, .bias = true}};
     struct network_layer_kernels kernels = {.forward = ALGORITHM_WINOGRAD, .backward_data = ALGORITHM_WINOGRAD, .backward_weights = ALGORITHM_WINOGRAD};
     const struct conv_use use = {.lanes = 1, .samples = SAMPLES, .cotangents = 1};
-    struct tensor_layout layout = {.kind = TENSOR_CONV, .block = fast->block, .out = outs, .parts = 1, .in = ins, .taps = 9};
+    struct tensor_layout layout = {.kind = TENSOR_CONV, .block = fast->block, .out = outs, .parts = parts, .in = ins, .taps = 9};
     size_t padded = (size_t)channels_padded(ins, fast->block);
-    t.s.out = t.s.in;
+    t.s.out = shape_convolved(t.s.in, stride);
     t.norm = (struct norm_shape){.block = fast->block, .channels = ins, .pixels = shape_pixels(t.s.in), .norm = norm, .groups = 1, .slope = 0.125f};
-    t.in_count = activation_count(1, ins, t.s.in, fast->block), t.out_count = activation_count(1, outs, t.s.in, fast->block), t.stats_count = 2 * padded + 16;
+    t.in_count = activation_count(parts, ins, t.s.in, fast->block), t.out_count = activation_count(1, outs, t.s.out, fast->block), t.stats_count = 2 * padded + 16;
     t.gamma = pair_random(padded, 1), t.beta = pair_random(padded, 2), t.w = weights_random(&layout, 3), t.bias = pair_random((size_t)channels_padded(outs, fast->block), 4);
     for (size_t c = (size_t)ins; c < padded; c++) t.gamma.f[c] = t.beta.f[c] = 0;
     t.in = calloc(SAMPLES * t.in_count, sizeof(float)), t.written = calloc(SAMPLES * t.in_count, sizeof(float)), t.stats = calloc(SAMPLES * t.stats_count, sizeof(float));
     for (int i = 0; i < SAMPLES; i++) {
         float *in = t.in + (size_t)i * t.in_count;
-        t.z[i] = activation_random(1, ins, t.s.in, fast->block, 10 + (uint32_t)i);
+        t.z[i] = activation_random(parts, ins, t.s.in, fast->block, 10 + (uint32_t)i);
         memcpy(in, t.z[i].f, t.in_count * sizeof(float));
+        memcpy(t.written + (size_t)i * t.in_count, in, t.in_count * sizeof(float));
         fast->norm_forward(&t.norm, in, norm != MODEL_NORM_NONE ? t.gamma.f : NULL, norm != MODEL_NORM_NONE ? t.beta.f : NULL, t.stats + (size_t)i * t.stats_count, t.written + (size_t)i * t.in_count);
     }
     CHECK_INT(fast->conv_new(&t.s, &use, &kernels, &t.conv, NULL), OK);
@@ -61,8 +63,8 @@ static void check_same(const char *what, const struct through *t, const float *a
     for (size_t i = 0; i < count; i++) nonzero += a[i] != 0;
     CHECK(nonzero > count / 64); /* of one pixel and half a block, one weight in 36 */
     if (memcmp(a, b, count * sizeof(float)))
-        check_fail(__FILE__, __LINE__, "%s, block %d, norm %d, %d x %d pixels, %d to %d channels: other bits through the norm", what, t->s.block, (int)t->norm.norm,
-                   t->s.in.dims[0], t->s.in.dims[1], t->s.in_channels, t->s.out_channels);
+        check_fail(__FILE__, __LINE__, "%s, block %d, norm %d, stride %d, %d x %d pixels, %d x %d to %d channels: other bits through the norm", what, t->s.block, (int)t->norm.norm,
+                   t->s.stride, t->s.in.dims[0], t->s.in.dims[1], t->s.parts, t->s.in_channels, t->s.out_channels);
 }
 
 static void compare_layer(const struct backend *fast, struct through *t)
@@ -83,16 +85,16 @@ static void compare_layer(const struct backend *fast, struct through *t)
     free(d_bias);
 }
 
-/* Borders, sizes that no tile divides, single rows, many and padded channels; each kind of norm. */
+/* Borders, sizes that no tile divides, single rows, many and padded channels; each kind of norm, one part and two, both strides. */
 static void compare_layers(const struct backend *fast, const struct backend *law)
 {
     static const int shapes[][4] = {{1, 1, 8, 8}, {1, 9, 16, 8}, {5, 6, 24, 40}, {13, 4, 17, 33}, {33, 47, 16, 16}, {24, 20, 8, 8}, {8, 8, 64, 64}};
     (void)law;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        for (int n = 0; n < 3; n++) {
-            enum model_norm norm = (const enum model_norm[]){MODEL_NORM_INSTANCE, MODEL_NORM_GROUP, MODEL_NORM_NONE}[n];
+        for (int n = 0; n < 12; n++) {
+            enum model_norm norm = (const enum model_norm[]){MODEL_NORM_INSTANCE, MODEL_NORM_GROUP, MODEL_NORM_NONE}[n % 3];
             if (shapes[i][0] * shapes[i][1] == 1 && norm != MODEL_NORM_NONE) continue; /* one pixel is its own mean: all zeros */
-            struct through t = through_new(fast, shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3], norm);
+            struct through t = through_new(fast, shapes[i][0], shapes[i][1], 1 + n / 3 % 2, shapes[i][2], shapes[i][3], 1 + n / 6, norm);
             compare_layer(fast, &t);
             through_free(fast, &t);
         }
@@ -180,7 +182,7 @@ static float *gradient_of_network(struct network *net)
 static int count_reading(const struct network *net, enum conv_kind kind)
 {
     int count = 0;
-    for (int i = 0; i < net->graph.nodes; i++) count += net->graph.node[i].read_through[kind];
+    for (int i = 0; i < net->graph.nodes; i++) count += net->graph.node[i].through[kind] != NONE;
     return count;
 }
 
@@ -203,7 +205,7 @@ void test_a_network_that_reads_through_its_norms_gives_the_bits_of_one_that_does
     for (int way = 0; way < 4; way++) {
         struct network *net = network_reading(&c, way & 1, way & 2);
         float *got = gradient_of_network(net);
-        int all = way == 3 ? 6 : 5; /* the second convolution of each of five blocks, and the head */
+        int all = way == 3 ? 10 : 5; /* the second convolution of each of five blocks; and the head, and both readers of two skips */
         CHECK_INT(count_reading(net, CONV_FORWARD), way & 1 ? all : 0);
         CHECK_INT(count_reading(net, CONV_WEIGHTS), way & 2 ? all : 0);
         CHECK_INT(count_reading(net, CONV_DATA), 0);
@@ -233,9 +235,48 @@ void test_a_network_reads_through_norms_only_where_its_kernels_can(void)
     CHECK_INT(network_new(&c, &net, NULL), OK);
     for (int i = 0; i < net->graph.nodes; i++) {
         const struct node *n = &net->graph.node[i];
-        if (n->op != &op_norm_act || net->graph.value[n->out].in_place_of == NONE || !n[1].conv) continue;
-        CHECK(n->read_through[CONV_FORWARD] == (n[1].layer % 4 == 1) && n->read_through[CONV_WEIGHTS] == (n[1].layer % 4 == 3) && !n->read_through[CONV_DATA]);
+        bool own = n->in != NONE && net->graph.value[n->in].in_place_of != NONE;
+        if (n->op != &op_conv) continue;
+        CHECK((n->through[CONV_FORWARD] != NONE) == (own && n->layer % 4 == 1) && (n->through[CONV_WEIGHTS] != NONE) == (own && n->layer % 4 == 3));
+        CHECK_INT(n->through[CONV_DATA], NONE);
     }
     network_free(net);
+}
+
+static bool reads_skip(const struct network *net, const char *name)
+{
+    for (int i = 0; i < net->graph.nodes; i++) {
+        const struct node *n = &net->graph.node[i];
+        if (strcmp(n->name, name)) continue;
+        CHECK((n->through[CONV_FORWARD] != NONE) == (n->through[CONV_WEIGHTS] != NONE));
+        return n->through[CONV_FORWARD] != NONE;
+    }
+    check_fail(__FILE__, __LINE__, "no layer %s", name);
+    return false;
+}
+
+/* One kind of one reader that is direct: the norm writes the skip for all of them, and the bits are what they were. */
+void test_a_skip_is_read_through_its_norm_by_both_its_readers_or_by_neither(void)
+{
+    if (!backend_dnnl_available()) check_skip("this machine has no AVX2");
+    struct network_config c = config_through();
+    for (int which = 0; which < 4; which++) { /* encoder.1.conv.0 and decoder.0.conv.0 read skip 0 */
+        struct network_kernels kernels = *kernels_of(c, 2, ALGORITHM_WINOGRAD);
+        float *gradient[2];
+        for (int i = 0; i < kernels.layers; i++) {
+            if (strcmp(kernels.layer[i].name, which % 2 ? "encoder.1.conv.0" : "decoder.0.conv.0")) continue;
+            *(which < 2 ? &kernels.layer[i].forward : &kernels.layer[i].backward_weights) = ALGORITHM_DIRECT;
+        }
+        c.kernels = &kernels;
+        for (int reading = 0; reading < 2; reading++) {
+            struct network *net = network_reading(&c, reading, reading);
+            CHECK(!reads_skip(net, "encoder.1.conv.0") && !reads_skip(net, "decoder.0.conv.0"));
+            CHECK(reads_skip(net, "encoder.2.conv.0") == reading && reads_skip(net, "decoder.1.conv.0") == reading);
+            gradient[reading] = gradient_of_network(net);
+            if (reading) CHECK(memcmp(gradient[0], gradient[1], network_arena_count(net) * sizeof(float)) == 0);
+            network_free(net);
+        }
+        free(gradient[0]), free(gradient[1]);
+    }
 }
 #endif

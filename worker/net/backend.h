@@ -57,8 +57,8 @@ struct batch {
 };
 static const struct batch batch_of_one = {.samples = 1, .cotangents = 1};
 
-/* The norm and activation before a layer that reads through them: its `in` is their z, and it makes of that what they would have written,
-   on its way. Of the first sample; statistics of the others are `stats_apart` elements on. */
+/* The norm and activation before a layer that reads through them: its `in`, or of two parts the first, is their z, and it makes of that what
+   they would have written, on its way. Of the first sample; statistics of the others are `stats_apart` elements on. */
 struct norm_before {
     const struct norm_shape *shape;
     const void *gamma, *beta, *stats;

@@ -70,7 +70,7 @@ static struct node *add_node(struct build *b, const struct op *op, int in, int o
     assert(b->g->nodes < NODES_MAX);
     struct gradient_ref none = {NONE, 0};
     struct node *n = &b->g->node[b->g->nodes++];
-    *n = (struct node){.op = op, .in = in, .out = out, .weight = NONE, .bias = NONE, .layer = NONE, .d_out = none, .d_more = none, .d_in = none};
+    *n = (struct node){.op = op, .in = in, .out = out, .weight = NONE, .bias = NONE, .layer = NONE, .through = {NONE, NONE, NONE}, .d_out = none, .d_more = none, .d_in = none};
     return n;
 }
 
@@ -229,6 +229,16 @@ static void end_stage(struct graph *g)
     struct stage *s = &g->stage[g->stages - 1];
     s->end_node = g->nodes;
     s->end_tensor = g->tensors;
+}
+
+const struct node *graph_norm_before(const struct graph *g, const struct node *n)
+{
+    for (const struct node *norm = g->node; n->in != NONE && norm < n; norm++) {
+        if (norm->op != &op_norm_act) continue;
+        const struct value *out = &g->value[norm->out];
+        if (norm->out == n->in || (out->parent == n->in && out->first == 0)) return norm;
+    }
+    return NULL;
 }
 
 void graph_build(struct graph *g, const struct network_config *config, int block, size_t image_count)

@@ -51,7 +51,9 @@ struct node {
     int layer;                 /* of network_kernels; or NONE */
     size_t stats;              /* first element of this node's statistics in a sample's */
     bool stats_given;          /* a norm: the convolution before it has left them there */
-    bool read_through[CONV_KINDS]; /* a norm: the node behind it reads z in that kind of its work, and does what the norm would have done */
+    int through[CONV_KINDS];   /* the norm (a node) through which this one reads its input, or the first part of it, in that kind of its work: it
+                                  reads z and does what the norm would have done; or NONE */
+    bool unwritten;            /* a norm: all that read its output forward read through it */
     struct gradient_ref d_out, d_more, d_in;
     struct conv *conv;         /* 3x3 layers: made by the backend */
     struct prepared {
@@ -92,5 +94,7 @@ struct graph {
 };
 
 /* config must have passed config_check. image_count: elements of the packed image. */
+/* The norm that makes what n reads, or the first part of it; NULL: another node does. */
+const struct node *graph_norm_before(const struct graph *g, const struct node *n);
 void graph_build(struct graph *g, const struct network_config *config, int block, size_t image_count);
 #endif

@@ -66,8 +66,26 @@ static bool reads_norm(const struct backend *b, const struct node *n, enum conv_
     return n->conv && b->conv_reads_norm && b->conv_reads_norm(n->conv, kind);
 }
 
+/* A skip is read by the level below and by its own on the way up. Where both read through its norm in all that they do, z takes its place. */
+static void relieve_skip(struct network *net, struct node *norm)
+{
+    struct graph *g = &net->graph;
+    const struct value *out = &g->value[norm->out];
+    bool all = true;
+    for (int pass = 0; pass < 2 && all; pass++)
+        for (struct node *n = norm + 1; n < g->node + g->nodes; n++) {
+            if (graph_norm_before(g, n) != norm) continue;
+            if (pass) n->through[CONV_FORWARD] = n->through[CONV_WEIGHTS] = (int)(norm - g->node);
+            else all &= reads_norm(&net->backend, n, CONV_FORWARD) && (net->config.inference_only || reads_norm(&net->backend, n, CONV_WEIGHTS));
+        }
+    if (!all) return;
+    norm->unwritten = true;
+    g->value[norm->in].parent = out->parent;
+    g->value[norm->in].first = out->first;
+}
+
 /* What the layers beside a norm do of its work: the statistics of an instance norm, the convolution before it; all of the rest forward,
-   the node behind it, where that is the only one to read it. */
+   the nodes that read it. */
 static void relieve_norms(struct network *net)
 {
     struct graph *g = &net->graph;
@@ -75,7 +93,13 @@ static void relieve_norms(struct network *net)
         if (n->op != &op_norm_act) continue;
         bool gives = net->backend.conv_gives_stats && net->backend.conv_gives_stats(n[-1].conv);
         n->stats_given = gives && n->shape.norm.norm == MODEL_NORM_INSTANCE;
-        for (enum conv_kind k = 0; g->value[n->out].in_place_of != NONE && k < CONV_KINDS; k++) n->read_through[k] = reads_norm(&net->backend, n + 1, k);
+        if (g->value[n->out].in_place_of == NONE) {
+            relieve_skip(net, n);
+            continue;
+        }
+        for (enum conv_kind k = 0; k < CONV_KINDS; k++)
+            if (reads_norm(&net->backend, n + 1, k)) n[1].through[k] = (int)(n - g->node);
+        n->unwritten = n[1].through[CONV_FORWARD] != NONE;
     }
 }
 

@@ -158,7 +158,7 @@ static void backward_nodes(const struct network *net, const struct run *r, int s
         part.batch.leaf_apart = net->plan.part_bytes / r->backend->element_bytes;
     }
     for (const struct node *n = g->node + s->end_node - 1; n >= g->node + first; n--) {
-        if (g->value[n->in].in_place_of != NONE && !n[-1].read_through[CONV_WEIGHTS]) make_again(&part, n);
+        if (g->value[n->in].in_place_of != NONE && n->through[CONV_WEIGHTS] == NONE) make_again(&part, n);
         run_lap(&part, n, n->op->backward(&part, n));
     }
     if (r->first) add_part(net, &part, s, r);

@@ -20,12 +20,14 @@ void *run_stats(const struct run *r, const struct node *n, int i)
 
 const void *run_in(const struct run *r, const struct node *n, enum conv_kind kind, int i, struct norm_before *room, const struct norm_before **norm)
 {
-    const struct node *before = n - 1;
+    const struct graph *g = r->graph;
     *norm = NULL;
-    if (r->graph->value[n->in].in_place_of == NONE || !before->read_through[kind]) return run_value(r, n->in, i);
+    if (n->through[kind] == NONE) return run_value(r, n->in, i);
+    const struct node *before = &g->node[n->through[kind]];
+    int z = g->value[n->in].in_place_of; /* NONE: a skip, where z has taken the place of the activation */
     *room = (struct norm_before){&before->shape.norm, run_weight(r, before->weight), run_weight(r, before->bias), run_stats(r, before, i), r->batch.stats};
     *norm = room;
-    return run_value(r, before->in, i);
+    return run_value(r, z == NONE ? n->in : z, i);
 }
 
 void *run_logits(const struct run *r, int i)

@@ -39,7 +39,7 @@ bool op_conv_joins(const struct backend *b, const struct node *n); /* its two ki
 void *run_value(const struct run *r, int value, int i);
 void *run_gradient(const struct run *r, struct gradient_ref ref, int i); /* NULL for NONE */
 void *run_stats(const struct run *r, const struct node *n, int i);
-/* What n reads in that kind of its work, of sample i: n->in, or, through the norm before it (which is put into `room`, and *norm is that,
+/* What n reads in that kind of its work, of sample i: n->in, or, through a norm (which is put into `room`, and *norm is that,
    else NULL), the norm's z. */
 const void *run_in(const struct run *r, const struct node *n, enum conv_kind kind, int i, struct norm_before *room, const struct norm_before **norm);
 void *run_logits(const struct run *r, int i);

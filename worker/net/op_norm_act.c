@@ -1,5 +1,5 @@
 /* op_norm_act: normalisation and activation in one; backward in place, adding the gradient that came along the skip. Where the
-   convolution before leaves the statistics and the node behind reads through the norm, forward has nothing to do. */
+   convolution before leaves the statistics and all that read its output read through the norm, forward has nothing to do. */
 #include "worker/net/op.h"
 
 static void again(const struct run *r, const struct node *n)
@@ -12,12 +12,12 @@ static void again(const struct run *r, const struct node *n)
 static void forward(const struct run *r, const struct node *n)
 {
     if (n->stats_given) {
-        if (!n->read_through[CONV_FORWARD]) again(r, n);
+        if (!n->unwritten) again(r, n);
         return;
     }
     for (int i = 0; i < r->batch.samples; i++)
         r->backend->norm_forward(&n->shape.norm, run_value(r, n->in, i), run_weight(r, n->weight), run_weight(r, n->bias), run_stats(r, n, i),
-                                 n->read_through[CONV_FORWARD] ? NULL : run_value(r, n->out, i));
+                                 n->unwritten ? NULL : run_value(r, n->out, i));
 }
 
 static enum profile_kind backward(const struct run *r, const struct node *n)

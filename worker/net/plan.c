@@ -14,7 +14,7 @@ static void touch(struct arena_span *span, int step)
 /* The activation that node n writes is read through the norm in all that its reader does: nobody writes it. */
 static bool never_written(const struct node *n)
 {
-    return n->op == &op_norm_act && n->read_through[CONV_FORWARD] && n->read_through[CONV_WEIGHTS];
+    return n->op == &op_norm_act && n->unwritten && n[1].through[CONV_WEIGHTS] != NONE;
 }
 
 /* Elements of the largest activation that backward makes again, or that forward hands to the next node only. */

@@ -25,6 +25,11 @@ INLINE struct norm_line norm_line_of(const struct norm_shape *s, int v, const fl
     l.shift = vec_fnma(l.mean, l.scale, vec_load(beta + at));
     return l;
 }
+/* Does it make vector v of what is read, or are there only its channels before that? */
+INLINE bool norm_covers(const struct norm_before *n, int v)
+{
+    return n && v * VEC < channels_padded(n->shape->channels, n->shape->block);
+}
 INLINE struct norm_line norm_line_before(const struct norm_before *n, size_t sample, int v)
 {
     return norm_line_of(n->shape, v, n->gamma, n->beta, (const float *)n->stats + sample * n->stats_apart);

@@ -76,7 +76,7 @@ INLINE void winograd_read_way(enum winograd_way way, const struct winograd_pass 
             strip = way == WINO_SAME ? winograd_strip(places + t, count - t) : 1;
             for (int i = 0; i < vectors; i++) {
                 float *to = v + (size_t)t * g.row + line + (size_t)i * VEC;
-                if (norm) {
+                if (norm_covers(norm, (int)(line / VEC) + i)) {
                     struct norm_line l = norm_line_before(norm, (size_t)places[t].sample, (int)(line / VEC) + i);
                     winograd_read_some(way, p, places[t].in, strip, &l, x + planes[i], g, to);
                 } else winograd_read_some(way, p, places[t].in, strip, NULL, x + planes[i], g, to);
@@ -129,7 +129,7 @@ INLINE void winograd_read_tiles_by(bool strided, const struct winograd_pass *p, 
             const float *x = in + (size_t)places[t].sample * stride;
             for (int i = 0; i < vectors; i++) {
                 float *to = v + (size_t)t * g.row + line + (size_t)i * VEC;
-                if (norm) {
+                if (norm_covers(norm, (int)(line / VEC) + i)) {
                     struct norm_line l = norm_line_before(norm, (size_t)places[t].sample, (int)(line / VEC) + i);
                     winograd_read_tile(strided, p, places[t].out, &l, x + planes[i], g, to);
                 } else winograd_read_tile(strided, p, places[t].out, NULL, x + planes[i], g, to);

@@ -188,11 +188,20 @@ static double weights_ns(const struct conv_shape *s, enum tune_kind kind, enum n
     return kind == TUNE_BACKWARD_WEIGHTS ? 0 : count * sizeof(float) / memory_bytes_a_ns / together;
 }
 
-/* Reading a norm's input and writing its output, which a direct kernel wants and Winograd's does without: nanoseconds a sample. */
+/* Nobody but convolutions and the head reads what it makes: it need not be written. */
+static bool may_be_unwritten(const struct graph *g, const struct node *norm)
+{
+    for (const struct node *n = norm + 1; n < g->node + g->nodes; n++)
+        if (graph_norm_before(g, n) == norm && n->op != &op_conv && n->op != &op_head) return false;
+    return true;
+}
+
+/* Reading a norm's input and writing its output, which a direct kernel wants and Winograd's does without (of a skip, where all that read it
+   are Winograd's): nanoseconds a sample. */
 static double norm_ns(const struct graph *g, const struct node *n, enum tune_kind kind)
 {
-    const struct value *in = &g->value[n->in];
-    return kind == TUNE_BACKWARD_DATA || in->in_place_of == NONE ? 0 : 2 * (double)(in->count * sizeof(float)) / memory_bytes_a_ns;
+    const struct node *norm = graph_norm_before(g, n);
+    return kind == TUNE_BACKWARD_DATA || !norm || !may_be_unwritten(g, norm) ? 0 : 2 * (double)(g->value[norm->out].count * sizeof(float)) / memory_bytes_a_ns;
 }
 
 static bool has_choice(const struct node *n)
