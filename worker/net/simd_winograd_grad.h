@@ -3,8 +3,8 @@
    the products of a point, of (A x A') . (B' d B) at each of the 36 points, a small matrix product each, and G' ... G of that at the end,
    its taps turned round: x takes the part that the outputs have in F(4x4, 3x3). Included by kernel_simd.c only.
 
-   The sums of a chunk of inputs and outputs lie together, [36][outputs / PANEL][inputs][PANEL]. Where all tiles fit one block
-   a chunk is finished at once and its place used again; otherwise each has a place of its own to add to, block by block. */
+   The sums lie [36][outputs / PANEL][inputs][PANEL], to add to block by block. Where all tiles fit one block it goes chunk by chunk of
+   inputs and outputs: one is finished at once, out of the cache, and its place used again. */
 
 enum { WINO_CHUNK_INS = 8 * WINO_ROWS, WINO_CHUNK_OUTS = 64 }; /* with v3 36 * 48 * 64 floats are 432 KiB */
 
@@ -53,20 +53,20 @@ static void winograd_sum(const struct winograd_pass *p, struct winograd_ahead ne
     }
 }
 
-/* Adds a block of `count` tiles to the sums u, chunk by chunk; with the last block come the weights. */
+/* Adds a block of `count` tiles to the sums u; with the last block come the weights. */
 static void winograd_sums(const struct winograd_pass *p, struct winograd_ahead next, int count, bool first, bool last, const float *x, const float *v, float *u,
                           float *d_w)
 {
     struct winograd_grid from = winograd_grid_of(count, p->out.channels), to = winograd_grid_of(count, p->in.channels);
     struct winograd_product n = {.depth = (size_t)count, .a_row = 1, .a_step = from.row, .b_step = to.row, .more = !first};
-    for (size_t o = 0; o < p->in.channels; o += WINO_CHUNK_OUTS) {
-        size_t in = 0, outs = p->in.channels - o < WINO_CHUNK_OUTS ? p->in.channels - o : WINO_CHUNK_OUTS;
-        for (size_t left = (p->out.channels + WINO_CHUNK_INS - 1) / WINO_CHUNK_INS; left > 0; left--) {
+    size_t most_ins = first && last ? WINO_CHUNK_INS : p->out.channels, most_outs = first && last ? WINO_CHUNK_OUTS : p->in.channels;
+    for (size_t o = 0; o < p->in.channels; o += most_outs) {
+        size_t in = 0, outs = p->in.channels - o < most_outs ? p->in.channels - o : most_outs;
+        for (size_t left = (p->out.channels + most_ins - 1) / most_ins; left > 0; left--) {
             size_t ins = (p->out.channels - in + left - 1) / left;
             winograd_sum(p, next, n, from, to, ins, outs, x + in, v + o, u);
             next.in.count = next.d_out.count = 0;
             if (last) winograd_finish(p, in, ins, o, outs, u, d_w);
-            if (!first || !last) u += WINO_ALL * ins * outs;
             in += ins;
         }
     }
