@@ -116,6 +116,17 @@ static void head_sample(const struct head_shape *s, size_t sample, const float *
     }
 }
 
+/* In eight chains: one waits for each addition. */
+static double head_sum(const float *d, size_t count)
+{
+    double part[8] = {0};
+    size_t p = 0;
+    for (; p + 8 <= count; p += 8)
+        for (size_t i = 0; i < 8; i++) part[i] += (double)d[p + i];
+    for (; p < count; p++) part[0] += (double)d[p];
+    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+}
+
 static void head_backward(const struct head_shape *s, const struct batch *b, const void *in, const struct norm_before *norm, const void *w, const void *d_logits,
                           void *d_in, void *d_w, void *d_bias)
 {
@@ -128,8 +139,7 @@ static void head_backward(const struct head_shape *s, const struct batch *b, con
             head_sample(s, (size_t)i, (const float *)in + (size_t)i * b->value, norm, w, d + (size_t)i * b->logits, (float *)d_in + batch_gradient(b, k, i), to);
         for (size_t o = 0; o < outs; o++) {
             double sum = 0;
-            for (size_t i = 0; i < (size_t)b->samples; i++)
-                for (size_t p = 0; p < s->pixels; p++) sum += (double)d[i * b->logits + o * s->pixels + p];
+            for (size_t i = 0; i < (size_t)b->samples; i++) sum += head_sum(d + i * b->logits + o * s->pixels, s->pixels);
             to_bias[o] = (float)sum;
         }
     }

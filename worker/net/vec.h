@@ -100,16 +100,21 @@ INLINE float vec_sum(vec a)
 /* Lane i is vec_sum(a[i]), in the same order of additions, for VEC vectors at once. */
 INLINE vec vec_sums(const vec a[VEC])
 {
-#if VEC == 8
+#if VEC == 16
+    /* Neighbours are added, and what comes from two vectors lies in one: lanes of 128 bits first, then these among each other. */
+#define VEC_PAIR(shuffle, a, b) _mm512_add_ps(shuffle(a, b, 0x88), shuffle(a, b, 0xdd))
+    vec pair[8] UNSET, four[4] UNSET;
+    for (int i = 0; i < 8; i++) pair[i] = VEC_PAIR(_mm512_shuffle_ps, a[2 * i], a[2 * i + 1]);
+    for (int i = 0; i < 4; i++) four[i] = VEC_PAIR(_mm512_shuffle_ps, pair[2 * i], pair[2 * i + 1]);
+    vec low = VEC_PAIR(_mm512_shuffle_f32x4, four[0], four[1]), high = VEC_PAIR(_mm512_shuffle_f32x4, four[2], four[3]);
+    return VEC_PAIR(_mm512_shuffle_f32x4, low, high);
+#undef VEC_PAIR
+#elif VEC == 8
     vec low = _mm256_hadd_ps(_mm256_hadd_ps(a[0], a[1]), _mm256_hadd_ps(a[2], a[3]));
     vec high = _mm256_hadd_ps(_mm256_hadd_ps(a[4], a[5]), _mm256_hadd_ps(a[6], a[7]));
     return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
-#elif VEC == 4
-    return _mm_hadd_ps(_mm_hadd_ps(a[0], a[1]), _mm_hadd_ps(a[2], a[3]));
 #else
-    float sums[VEC];
-    for (int i = 0; i < VEC; i++) sums[i] = vec_sum(a[i]);
-    return vec_load(sums);
+    return _mm_hadd_ps(_mm_hadd_ps(a[0], a[1]), _mm_hadd_ps(a[2], a[3]));
 #endif
 }
 #endif
