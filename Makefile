@@ -51,7 +51,7 @@ ISA     := v2 v3 v4
 src      = $(filter-out $(MAINS) worker/net/kernel_simd.c $(if $(HAVE_DNNL),,worker/net/backend_dnnl.c worker/net/dnnl_shim.c),$(sort $(foreach d,$(1),$(wildcard $(d)/*.c))))
 SCHEMA  := $(call obj,$(call src,schema/base schema/job schema/api))
 CORELIB := $(call obj,$(call src,worker/net worker/data worker/train)) \
-           $(if $(wildcard worker/net/kernel_simd.c),$(foreach i,$(ISA),$(BUILD)/worker/net/kernel_simd_$(i).o)) $(foreach i,v3 v4,$(BUILD)/worker/train/loss_kernel_$(i).o)
+           $(if $(wildcard worker/net/kernel_simd.c),$(foreach i,$(ISA),$(BUILD)/worker/net/kernel_simd_$(i).o)) $(foreach i,v3 v4,$(BUILD)/worker/train/train_kernel_$(i).o)
 RUN     := $(call obj,$(call src,worker/run))
 AGENT   := $(call obj,$(call src,worker))
 SERVER  := $(call obj,$(call src,server))
@@ -92,7 +92,7 @@ $(BUILD)/%.o: %.c Makefile
 $(foreach i,$(ISA),$(BUILD)/worker/net/kernel_simd_$(i).o): $(BUILD)/worker/net/kernel_simd_%.o: worker/net/kernel_simd.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CORE) $(BASE) -march=x86-64-$* -mprefer-vector-width=512 -DKERNEL_ISA=$* -c -o $@ $<
-$(foreach i,v3 v4,$(BUILD)/worker/train/loss_kernel_$(i).o): $(BUILD)/worker/train/loss_kernel_%.o: worker/train/loss_kernel.c Makefile
+$(foreach i,v3 v4,$(BUILD)/worker/train/train_kernel_$(i).o): $(BUILD)/worker/train/train_kernel_%.o: worker/train/train_kernel.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CORE) $(BASE) -march=x86-64-$* -mprefer-vector-width=512 -DKERNEL_ISA=$* -c -o $@ $<
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c

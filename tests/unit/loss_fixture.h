@@ -4,7 +4,7 @@
 #include <math.h>
 #include "tests/check.h"
 #include "worker/train/loss.h"
-#include "worker/train/loss_kernel.h"
+#include "worker/train/train_kernel.h"
 
 enum { N = 2, H = 6, W = 5, PIXELS = H * W, C_MAX = 3, ALL = N * C_MAX * PIXELS };
 

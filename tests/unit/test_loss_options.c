@@ -368,7 +368,7 @@ void test_loss_of_extreme_logits_stays_finite_under_every_option(void)
 void test_loss_has_the_same_bits_at_every_level_of_the_processor(void)
 {
     enum { ROOM = C_MAX * 333 };
-    const struct loss_kernel *levels[] = {&loss_kernel_v3, &loss_kernel_v4};
+    const struct train_kernel *levels[] = {&train_kernel_v3, &train_kernel_v4};
     bool have[] = {__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")};
     float z[ROOM], p[2][ROOM], g[2][ROOM], t[2][333];
     uint8_t y[333];
@@ -387,7 +387,7 @@ void test_loss_has_the_same_bits_at_every_level_of_the_processor(void)
             for (int i = 0; i < ROOM; i++)
                 z[i] = (float)(3 * sin(0.37 * i));
             for (int way = 0; way < 2; way++) {
-                const struct loss_kernel *kernel = way ? levels[l] : &loss_kernel_plain;
+                const struct train_kernel *kernel = way ? levels[l] : &train_kernel_plain;
                 memset(p[way], 0, sizeof p[way]), memset(g[way], 0, sizeof g[way]), memset(t[way], 0, sizeof t[way]);
                 kernel->sums(&o, z, y, 333, p[way], t[way], &sums[way]);
                 if (o.ce.top_percent > 0)

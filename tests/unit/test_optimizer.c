@@ -2,6 +2,7 @@
 #include <math.h>
 #include "tests/check.h"
 #include "worker/train/optimizer.h"
+#include "worker/train/train_kernel.h"
 
 /* Five steps of the documented rules of torch.optim 1.13, in double, from w = (1, -2, 0.5) along g_t = (0.1 t, -0.3, 0.05 t^2 - 0.4), t = 1..5:
    tests/vectors/optimizer_sequences.py. */
@@ -153,4 +154,30 @@ void test_optimizer_gives_the_same_bits_on_any_number_of_lanes(void)
         }
         CHECK(w[0][5] != (float)cos(5));
     }
+}
+
+void test_optimizer_gives_the_same_bits_at_every_level_of_the_processor(void)
+{
+    enum { COUNT = 333 }; /* no vector divides it */
+    const struct train_kernel *levels[] = {&train_kernel_plain, &train_kernel_v3, &train_kernel_v4};
+    bool have[] = {true, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")};
+    static float g[COUNT], w[3][2][COUNT], m[3][2][COUNT], v[3][COUNT];
+    for (int i = 0; i < COUNT; i++)
+        g[i] = i % 7 ? (float)sin(i * 0.37) * 3 : 0;
+    for (int nesterov = 0; nesterov <= 1; nesterov++)
+        for (int l = 0; l < 3; l++) {
+            struct optimizer_pace pace = {.scale = 0.7f, .decay = 0.01f, .shrink = 0.999f, .rate = 0.013f, .root = 0.31f, .keep = {0.9f, 0.999f}, .take = {0.1f, 0.001f},
+                                          .epsilon = nesterov ? 0 : 1e-8f, .momentum = 0.9f, .nesterov = nesterov};
+            if (!have[l])
+                continue;
+            memset(m[l], 0, sizeof m[l]), memset(v[l], 0, sizeof v[l]);
+            for (int i = 0; i < COUNT; i++)
+                w[l][0][i] = w[l][1][i] = (float)cos(i);
+            for (int t = 0; t < 3; t++) {
+                levels[l]->adam(&pace, COUNT, g, w[l][0], m[l][0], v[l]);
+                levels[l]->sgd(&pace, COUNT, g, w[l][1], m[l][1]);
+            }
+            CHECK(!memcmp(w[l], w[0], sizeof w[0]) && !memcmp(m[l], m[0], sizeof m[0]) && !memcmp(v[l], v[0], sizeof v[0]));
+            CHECK(w[l][0][5] != (float)cos(5) && w[l][1][5] != (float)cos(5));
+        }
 }

@@ -2,10 +2,8 @@
 #include "worker/train/loss.h"
 #include <assert.h>
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
-#include "worker/net/kernel_pick.h"
-#include "worker/train/loss_kernel.h"
+#include "worker/train/train_kernel.h"
 
 enum { BLOCK = 64 }; /* pixels at a time: a dozen arrays of it stay in the first cache */
 struct slope_f64 {
@@ -39,38 +37,18 @@ void loss_gradient_f64(const struct loss_options *o, const double *prob, const u
 
 void loss_sums_f32(const struct loss_options *o, const float *logits, const uint8_t *labels, size_t pixels, float *prob, float *terms, struct loss_sums *sums)
 {
-    loss_kernel_pick()->sums(o, logits, labels, pixels, prob, terms, sums);
+    train_kernel_pick()->sums(o, logits, labels, pixels, prob, terms, sums);
 }
 
 void loss_gradient_f32(const struct loss_options *o, const float *prob, const uint8_t *labels, size_t pixels, const struct loss_slopes *slopes, const float *terms,
                        double dice_weight, double ce_weight, float *out)
 {
-    loss_kernel_pick()->gradient(o, prob, labels, pixels, slopes, terms, dice_weight, ce_weight, out);
+    train_kernel_pick()->gradient(o, prob, labels, pixels, slopes, terms, dice_weight, ce_weight, out);
 }
 
 void loss_probabilities(int channels, const float *logits, size_t pixels, float *prob)
 {
-    loss_kernel_pick()->probabilities(channels, logits, pixels, prob);
-}
-
-/* ---- which level of the processor --------------------------------------------------------------------- */
-static const struct loss_kernel *picked;
-
-static void pick(void)
-{
-    static const struct loss_kernel *const wide[] = {&loss_kernel_v3, &loss_kernel_v4};
-    const struct kernel_simd *network = kernel_pick(16);
-    picked = &loss_kernel_plain;
-    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
-        if (network && !strcmp(network->isa, wide[i]->isa))
-            picked = wide[i];
-}
-
-const struct loss_kernel *loss_kernel_pick(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, pick);
-    return picked;
+    train_kernel_pick()->probabilities(channels, logits, pixels, prob);
 }
 
 /* ---- options and sums ----------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "worker/train/train_kernel.h"
 
 enum { PIECE = 1 << 14 }; /* floats of one task: big enough to be worth handing out, small enough to share evenly */
 
@@ -49,16 +50,12 @@ void optimizer_fini(struct optimizer *o)
     o->partial = NULL;
 }
 
-/* What one step is, with everything that is the same for each weight worked out beforehand. */
+/* What one step is. */
 struct step {
     const struct optimizer *o;
     float *weights;
     const float *gradient;
-    float scale;        /* of the gradient: 1 unless clipped */
-    float decay;        /* wd added to the gradient */
-    float shrink;       /* factor of the weights (adamw) */
-    float rate;         /* lr / (1 - b1^t), or lr */
-    float root;         /* sqrt(1 - b2^t) */
+    struct optimizer_pace pace;
 };
 
 static size_t piece_end(const struct optimizer *o, size_t begin)
@@ -66,42 +63,17 @@ static size_t piece_end(const struct optimizer *o, size_t begin)
     return o->count - begin < PIECE ? o->count : begin + PIECE;
 }
 
-static void adam_piece(void *context, int task, int lane)
+static void update_piece(void *context, int task, int lane)
 {
     (void)lane;
     const struct step *s = context;
     const struct optimizer *o = s->o;
-    size_t begin = (size_t)task * PIECE, end = piece_end(o, begin);
-    float b1 = (float)o->spec.betas[0], b2 = (float)o->spec.betas[1], a1 = (float)(1 - o->spec.betas[0]), a2 = (float)(1 - o->spec.betas[1]);
-    float eps = (float)o->spec.eps;
-    float *restrict w = s->weights, *restrict m = o->moments[0], *restrict v = o->moments[1];
-    const float *restrict gradient = s->gradient;
-    for (size_t i = begin; i < end; i++) {
-        float weight = w[i] * s->shrink;
-        float g = gradient[i] * s->scale + s->decay * weight;
-        m[i] = b1 * m[i] + a1 * g;
-        v[i] = b2 * v[i] + a2 * g * g;
-        float below = sqrtf(v[i]) / s->root + eps;
-        float step = s->rate * (m[i] / (below == 0 ? 1.0f : below)); /* below 0: m is 0 as well */
-        w[i] = weight - step;
-    }
-}
-
-static void sgd_piece(void *context, int task, int lane)
-{
-    (void)lane;
-    const struct step *s = context;
-    const struct optimizer *o = s->o;
-    size_t begin = (size_t)task * PIECE, end = piece_end(o, begin);
-    float mu = (float)o->spec.momentum, ahead = o->spec.nesterov ? 1.0f : 0.0f;
-    float *restrict w = s->weights, *restrict u = o->moments[0];
-    const float *restrict gradient = s->gradient;
-    for (size_t i = begin; i < end; i++) {
-        float g = gradient[i] * s->scale + s->decay * w[i];
-        u[i] = mu * u[i] + g;
-        float along = ahead > 0 ? g + mu * u[i] : u[i];
-        w[i] -= s->rate * along;
-    }
+    const struct train_kernel *kernel = train_kernel_pick();
+    size_t begin = (size_t)task * PIECE, count = piece_end(o, begin) - begin;
+    if (o->spec.type == OPTIMIZER_SGD)
+        kernel->sgd(&s->pace, count, s->gradient + begin, s->weights + begin, o->moments[0] + begin);
+    else
+        kernel->adam(&s->pace, count, s->gradient + begin, s->weights + begin, o->moments[0] + begin, o->moments[1] + begin);
 }
 
 static void norm_piece(void *context, int task, int lane)
@@ -138,27 +110,36 @@ static double gradient_norm(const struct optimizer *o, struct lanes *lanes, cons
     return sqrt(sum);
 }
 
-double optimizer_step(struct optimizer *o, struct lanes *lanes, double lr, float *weights, const float *gradient)
+static struct optimizer_pace pace_of(const struct optimizer *o, double lr)
 {
     const struct optimizer_spec *spec = &o->spec;
-    double norm = 0;
-    o->steps++;
-    struct step s = {.o = o, .weights = weights, .gradient = gradient, .scale = 1, .shrink = 1, .decay = (float)spec->weight_decay, .rate = (float)lr, .root = 1};
-    if (spec->clip_norm > 0) {
-        norm = gradient_norm(o, lanes, gradient);
-        double scale = spec->clip_norm / (norm + 1e-6); /* as torch.nn.utils.clip_grad_norm_ */
-        s.scale = scale < 1 ? (float)scale : 1;
-    }
-    if (spec->type == OPTIMIZER_SGD) {
-        each_piece(lanes, o->count, sgd_piece, &s);
-        return norm;
+    struct optimizer_pace p = {.scale = 1, .shrink = 1, .decay = (float)spec->weight_decay, .rate = (float)lr, .root = 1, .momentum = (float)spec->momentum,
+                               .nesterov = spec->nesterov, .epsilon = (float)spec->eps};
+    if (spec->type == OPTIMIZER_SGD)
+        return p;
+    for (int k = 0; k < 2; k++) {
+        p.keep[k] = (float)spec->betas[k];
+        p.take[k] = (float)(1 - spec->betas[k]);
     }
     if (spec->type == OPTIMIZER_ADAMW) {
-        s.shrink = (float)(1 - lr * spec->weight_decay);
-        s.decay = 0;
+        p.shrink = (float)(1 - lr * spec->weight_decay);
+        p.decay = 0;
     }
-    s.rate = (float)(lr / (1 - pow(spec->betas[0], (double)o->steps)));
-    s.root = (float)sqrt(1 - pow(spec->betas[1], (double)o->steps));
-    each_piece(lanes, o->count, adam_piece, &s);
+    p.rate = (float)(lr / (1 - pow(spec->betas[0], (double)o->steps)));
+    p.root = (float)sqrt(1 - pow(spec->betas[1], (double)o->steps));
+    return p;
+}
+
+double optimizer_step(struct optimizer *o, struct lanes *lanes, double lr, float *weights, const float *gradient)
+{
+    double norm = 0;
+    o->steps++;
+    struct step s = {.o = o, .weights = weights, .gradient = gradient, .pace = pace_of(o, lr)};
+    if (o->spec.clip_norm > 0) {
+        norm = gradient_norm(o, lanes, gradient);
+        double scale = o->spec.clip_norm / (norm + 1e-6); /* as torch.nn.utils.clip_grad_norm_ */
+        s.pace.scale = scale < 1 ? (float)scale : 1;
+    }
+    each_piece(lanes, o->count, update_piece, &s);
     return norm;
 }
