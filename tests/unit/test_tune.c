@@ -55,15 +55,29 @@ void test_tune_measures_nothing_that_the_table_knows(void)
     CHECK(memcmp(&first, &second, sizeof first) == 0);
 }
 
-/* A table in which Winograd is `factor` times as slow as direct, and companions cost nothing. */
+/* A table in which Winograd is `factor` times as slow as direct (both of backward in one as slow as one and the other), and companions cost
+   nothing. */
 static void fill_table(struct tune_table *table, double factor, double of_company)
 {
     for (int i = 0; i < table->count; i++) {
         struct tune_entry *e = &table->entry[i];
         if (e->ns <= 0) continue;
         e->prepare_ns = 0;
-        e->ns = 1e6 * (e->algorithm == ALGORITHM_WINOGRAD ? factor : 1) * (e->samples > 1 ? of_company : 1);
+        e->ns = 1e6 * (e->algorithm == ALGORITHM_WINOGRAD ? factor : 1) * (e->samples > 1 ? of_company : 1) * (e->kind == TUNE_BACKWARD ? 2 : 1);
     }
+}
+
+/* Into the table all that a choice may ask for, whatever it says: backward in one is asked for where its kinds are not Winograd's. Is there
+   any of Winograd's? */
+static bool measure_all(const struct network_config *c, struct tune_table *table)
+{
+    struct network_kernels k;
+    bool possible = false;
+    CHECK_INT(network_tune(c, table, &k, NULL), OK);
+    fill_table(table, 2, 1);
+    CHECK_INT(network_tune(c, table, &k, NULL), OK);
+    for (int i = 0; i < table->count; i++) possible |= table->entry[i].algorithm == ALGORITHM_WINOGRAD && table->entry[i].ns > 0;
+    return possible;
 }
 
 static bool has(const struct network_kernels *k, enum network_algorithm algorithm)
@@ -78,10 +92,7 @@ void test_tune_takes_the_faster_algorithm_and_the_micro_batch_that_pays(void)
     struct network_config c = config_of();
     struct tune_table *table = new_table();
     struct network_kernels k;
-    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
-    bool possible = false;
-    for (int i = 0; i < table->count; i++) possible |= table->entry[i].algorithm == ALGORITHM_WINOGRAD && table->entry[i].ns > 0;
-    if (!possible) check_skip("the fastest backend here has no Winograd kernels");
+    if (!measure_all(&c, table)) check_skip("the fastest backend here has no Winograd kernels");
     fill_table(table, 0.5, 1);
     CHECK_INT(network_tune(&c, table, &k, NULL), OK);
     CHECK(has(&k, ALGORITHM_WINOGRAD));
@@ -96,6 +107,27 @@ void test_tune_takes_the_faster_algorithm_and_the_micro_batch_that_pays(void)
     CHECK_INT(k.micro_batch, 1);
 }
 
+/* Backward in one may be worth it where neither of its kinds is by itself, and is not taken where it is not. */
+void test_tune_takes_both_kinds_of_backward_where_they_are_faster_in_one(void)
+{
+    struct network_config c = config_of();
+    struct tune_table *table = new_table();
+    struct network_kernels k;
+    if (!measure_all(&c, table)) check_skip("the fastest backend here has no Winograd kernels");
+    for (int worth = 0; worth <= 1; worth++) {
+        fill_table(table, 1.2, 1);
+        for (int i = 0; i < table->count; i++)
+            if (table->entry[i].kind == TUNE_BACKWARD && worth) table->entry[i].ns /= 2;
+        CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+        int joined = 0;
+        for (int i = 0; i < k.layers; i++) {
+            CHECK(k.layer[i].forward == ALGORITHM_DIRECT && k.layer[i].backward_data == k.layer[i].backward_weights);
+            joined += k.layer[i].backward_data == ALGORITHM_WINOGRAD;
+        }
+        CHECK_INT(joined, worth ? k.layers - 1 : 0); /* all but the first, which reads the image */
+    }
+}
+
 /* Two layers of 16 channels on the same pixels, of stride 1 and of stride 2. */
 void test_tune_tells_layers_apart_by_their_stride(void)
 {
@@ -104,10 +136,7 @@ void test_tune_tells_layers_apart_by_their_stride(void)
     struct network_kernels k;
     int layers = 0;
     c.widths[0] = c.widths[1] = 16;
-    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
-    bool possible = false;
-    for (int i = 0; i < table->count; i++) possible |= table->entry[i].algorithm == ALGORITHM_WINOGRAD && table->entry[i].ns > 0;
-    if (!possible) check_skip("the fastest backend here has no Winograd kernels");
+    if (!measure_all(&c, table)) check_skip("the fastest backend here has no Winograd kernels");
     fill_table(table, 0.5, 1);
     for (int i = 0; i < table->count; i++)
         if (table->entry[i].stride == 2 && table->entry[i].algorithm == ALGORITHM_WINOGRAD) table->entry[i].ns *= 4;
@@ -128,10 +157,7 @@ void test_tune_counts_the_reading_of_weights(void)
     struct network_kernels k;
     c.widths[1] = 256;
     c.batch = c.lanes = 1;
-    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
-    bool possible = false;
-    for (int i = 0; i < table->count; i++) possible |= table->entry[i].algorithm == ALGORITHM_WINOGRAD && table->entry[i].ns > 0;
-    if (!possible) check_skip("the fastest backend here has no Winograd kernels");
+    if (!measure_all(&c, table)) check_skip("the fastest backend here has no Winograd kernels");
     fill_table(table, 0.9, 1); /* 0.1 ms faster, but 0.7 ms of weights more where 256 channels meet 256 */
     CHECK_INT(network_tune(&c, table, &k, NULL), OK);
     for (int i = 0; i < k.layers; i++) {
@@ -151,13 +177,10 @@ void test_tune_counts_what_a_norm_writes_for_a_direct_kernel_alone(void)
     int seen = 0;
     c.patch[0] = c.patch[1] = 64;
     c.widths[0] = 16;
-    CHECK_INT(network_tune(&c, table, &k, NULL), OK);
-    bool possible = false;
-    for (int i = 0; i < table->count; i++) possible |= table->entry[i].algorithm == ALGORITHM_WINOGRAD && table->entry[i].ns > 0;
-    if (!possible) check_skip("the fastest backend here has no Winograd kernels");
+    if (!measure_all(&c, table)) check_skip("the fastest backend here has no Winograd kernels");
     for (int pools = 0; pools <= 1; pools++) {
         c.down = pools ? MODEL_DOWN_MAXPOOL : MODEL_DOWN_STRIDE;
-        CHECK_INT(network_tune(&c, table, &k, NULL), OK);
+        measure_all(&c, table);
         fill_table(table, 0.99, 1); /* less than what counts as faster; 4,096 pixels of 16 channels written for nothing are 5 % */
         CHECK_INT(network_tune(&c, table, &k, NULL), OK);
         for (int i = 0; i < k.layers; i++) {

@@ -36,8 +36,8 @@ static struct tune_entry entry_of(const struct conv_shape *s, enum tune_kind kin
 
 static bool same_case(const struct tune_entry *a, const struct tune_entry *b)
 {
-    return a->block == b->block && a->rows == b->rows && a->columns == b->columns && a->ins == b->ins && a->outs == b->outs && a->stride == b->stride && a->kind == b->kind &&
-           a->algorithm == b->algorithm && a->samples == b->samples;
+    return a->block == b->block && a->rows == b->rows && a->columns == b->columns && a->ins == b->ins && a->outs == b->outs && a->stride == b->stride &&
+           a->kind == b->kind && a->algorithm == b->algorithm && a->samples == b->samples;
 }
 
 static const struct tune_entry *find(const struct tune_table *table, const struct tune_entry *wanted)
@@ -98,17 +98,18 @@ static bool bench_take(struct bench *b, const struct conv_shape *s, const struct
 
 static void run_kind(const struct bench *b, const struct backend *backend, const struct conv_shape *s, enum tune_kind kind)
 {
-    bool backward = kind == TUNE_BACKWARD_DATA;
+    bool backward = kind == TUNE_BACKWARD_DATA || kind == TUNE_BACKWARD;
     const float *w = backend->conv_prepare_tasks(b->conv, backward) ? b->prepared[backward] : b->w;
     float *bias = s->bias ? b->bias : NULL;
-    if (kind == TUNE_FORWARD) backend->conv_forward(b->conv, 0, &b->batch, b->scratch, b->in, NULL, w, bias, b->out, NULL);
+    if (kind == TUNE_BACKWARD) backend->conv_backward(b->conv, 0, &b->batch, b->scratch, b->in, NULL, b->out, w, b->in, b->d_w, bias);
+    else if (kind == TUNE_FORWARD) backend->conv_forward(b->conv, 0, &b->batch, b->scratch, b->in, NULL, w, bias, b->out, NULL);
     else if (backward) backend->conv_backward_data(b->conv, 0, &b->batch, b->scratch, b->out, w, b->in);
     else backend->conv_backward_weights(b->conv, 0, &b->batch, b->scratch, b->in, NULL, b->out, b->d_w, bias);
 }
 
 static double time_prepare(const struct bench *b, const struct backend *backend, enum tune_kind kind)
 {
-    bool backward = kind == TUNE_BACKWARD_DATA;
+    bool backward = kind == TUNE_BACKWARD_DATA || kind == TUNE_BACKWARD;
     int tasks = kind == TUNE_BACKWARD_WEIGHTS ? 0 : backend->conv_prepare_tasks(b->conv, backward);
     if (!tasks) return 0;
     double began = thread_ns();
@@ -130,13 +131,15 @@ static double time_kind(const struct bench *b, const struct backend *backend, co
     return least;
 }
 
-static enum network_algorithm taken(const struct network_layer_kernels *k, enum tune_kind kind)
+/* Has the layer that kind by the algorithm that was wanted? */
+static bool has_kind(const struct backend *backend, const struct conv *c, const struct network_layer_kernels *k, enum tune_kind kind, enum network_algorithm wanted)
 {
-    return kind == TUNE_FORWARD ? k->forward : kind == TUNE_BACKWARD_DATA ? k->backward_data : k->backward_weights;
+    if (kind == TUNE_BACKWARD) return backend->conv_joins_backward && backend->conv_joins_backward(c);
+    return (kind == TUNE_FORWARD ? k->forward : kind == TUNE_BACKWARD_DATA ? k->backward_data : k->backward_weights) == wanted;
 }
 
-/* All kinds of a layer by one algorithm: into the table. */
-static enum err measure(struct tuning *t, const struct conv_shape *s, enum network_algorithm algorithm, int samples)
+/* A layer by one algorithm, each kind for itself or both of backward in one: into the table. */
+static enum err measure(struct tuning *t, const struct conv_shape *s, bool in_one, enum network_algorithm algorithm, int samples)
 {
     const struct conv_use use = {.lanes = 1, .samples = samples, .cotangents = 1};
     struct network_layer_kernels k = {.forward = algorithm, .backward_data = algorithm, .backward_weights = algorithm};
@@ -148,8 +151,9 @@ static enum err measure(struct tuning *t, const struct conv_shape *s, enum netwo
         return err_set(t->note, ERR_NO_MEMORY, "/training/batch", "no memory to time a layer of %d x %d pixels", s->in.dims[0], s->in.dims[1]);
     }
     for (enum tune_kind kind = 0; kind < TUNE_KINDS; kind++) {
+        if ((kind == TUNE_BACKWARD) != in_one) continue;
         struct tune_entry entry = entry_of(s, kind, algorithm, samples);
-        if (taken(&k, kind) == algorithm) {
+        if (has_kind(t->backend, b.conv, &k, kind, algorithm)) {
             entry.prepare_ns = time_prepare(&b, t->backend, kind);
             entry.ns = time_kind(&b, t->backend, s, kind) / samples;
         }
@@ -173,7 +177,7 @@ static enum err cost(struct tuning *t, const struct conv_shape *s, enum tune_kin
         if (one && (one->ns <= 0 || one->ns > long_call_ns)) known = one;
     }
     if (!known) {
-        enum err e = measure(t, s, algorithm, wanted.samples);
+        enum err e = measure(t, s, kind == TUNE_BACKWARD, algorithm, wanted.samples);
         if (e) return e;
         known = find(t->table, &wanted);
     }
@@ -209,9 +213,47 @@ static bool has_choice(const struct node *n)
     return n->layer != NONE && !n->shape.conv.image;
 }
 
-static void set_kind(struct network_layer_kernels *k, enum tune_kind kind, enum network_algorithm algorithm)
+static enum network_algorithm *algorithm_of(struct network_layer_kernels *k, enum tune_kind kind)
 {
-    *(kind == TUNE_FORWARD ? &k->forward : kind == TUNE_BACKWARD_DATA ? &k->backward_data : &k->backward_weights) = algorithm;
+    return kind == TUNE_FORWARD ? &k->forward : kind == TUNE_BACKWARD_DATA ? &k->backward_data : &k->backward_weights;
+}
+
+/* The better algorithm of one kind of a layer, and its nanoseconds a sample. */
+static enum err choose_kind(struct tuning *t, const struct graph *g, const struct node *n, enum tune_kind kind, int together, enum network_algorithm *algorithm,
+                            double *ns)
+{
+    const struct conv_shape *s = &n->shape.conv;
+    double direct = 0, winograd;
+    enum err e = cost(t, s, kind, ALGORITHM_WINOGRAD, together, &winograd);
+    if (!e && isfinite(winograd)) e = cost(t, s, kind, ALGORITHM_DIRECT, together, &direct);
+    if (e) return e;
+    winograd += weights_ns(s, kind, ALGORITHM_WINOGRAD, together);
+    direct += weights_ns(s, kind, ALGORITHM_DIRECT, together) + norm_ns(g, n, kind);
+    bool wins = isfinite(winograd) && winograd < direct * (1 - noise);
+    *algorithm = wins ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT;
+    *ns = wins ? winograd : direct;
+    return OK;
+}
+
+/* All of a layer: nanoseconds a sample forward, and backward of one gradient, where both kinds by Winograd's algorithm are one. */
+static enum err choose_layer(struct tuning *t, const struct graph *g, const struct node *n, int together, struct network_layer_kernels *k, double *forward,
+                             double *backward)
+{
+    double ns[TUNE_BACKWARD], joined;
+    for (enum tune_kind kind = 0; kind < TUNE_BACKWARD; kind++) {
+        enum err e = choose_kind(t, g, n, kind, together, algorithm_of(k, kind), &ns[kind]);
+        if (e) return e;
+    }
+    *forward = ns[TUNE_FORWARD];
+    *backward = ns[TUNE_BACKWARD_DATA] + ns[TUNE_BACKWARD_WEIGHTS];
+    if (k->backward_data == ALGORITHM_WINOGRAD && k->backward_weights == ALGORITHM_WINOGRAD) return OK; /* in one it is faster still */
+    enum err e = cost(t, &n->shape.conv, TUNE_BACKWARD, ALGORITHM_WINOGRAD, together, &joined);
+    if (e) return e;
+    joined += weights_ns(&n->shape.conv, TUNE_BACKWARD, ALGORITHM_WINOGRAD, together);
+    if (!isfinite(joined) || joined >= *backward * (1 - noise)) return OK;
+    k->backward_data = k->backward_weights = ALGORITHM_WINOGRAD;
+    *backward = joined;
+    return OK;
 }
 
 /* The best of each layer at that micro-batch into `kernels`, and the nanoseconds of a step then: one forward pass, and for each
@@ -227,17 +269,10 @@ static enum err choose(struct tuning *t, const struct graph *g, int samples, str
         if (i == stage->end_node) stage++;
         if (!has_choice(n)) continue;
         int together = stage_samples(stage, samples);
-        for (enum tune_kind kind = 0; kind < TUNE_KINDS; kind++) {
-            double direct = 0, winograd;
-            enum err e = cost(t, &n->shape.conv, kind, ALGORITHM_WINOGRAD, together, &winograd);
-            if (!e && isfinite(winograd)) e = cost(t, &n->shape.conv, kind, ALGORITHM_DIRECT, together, &direct);
-            if (e) return e;
-            winograd += weights_ns(&n->shape.conv, kind, ALGORITHM_WINOGRAD, together);
-            direct += weights_ns(&n->shape.conv, kind, ALGORITHM_DIRECT, together) + norm_ns(g, n, kind);
-            bool wins = isfinite(winograd) && winograd < direct * (1 - noise);
-            set_kind(&kernels->layer[n->layer], kind, wins ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
-            total += (kind == TUNE_FORWARD ? 1 : gradients) * (wins ? winograd : direct);
-        }
+        double forward, backward;
+        enum err e = choose_layer(t, g, n, together, &kernels->layer[n->layer], &forward, &backward);
+        if (e) return e;
+        total += forward + gradients * backward;
     }
     /* the lane with the most micro-batches is what everybody waits for */
     *ns = total * ((tasks + lanes - 1) / lanes) * samples;

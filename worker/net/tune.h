@@ -3,7 +3,8 @@
 #define WORKER_NET_TUNE_H
 #include "worker/net/network.h"
 
-enum tune_kind { TUNE_FORWARD, TUNE_BACKWARD_DATA, TUNE_BACKWARD_WEIGHTS, TUNE_KINDS };
+/* TUNE_BACKWARD: data and weights in one, as Winograd's kernels do where both are theirs. */
+enum tune_kind { TUNE_FORWARD, TUNE_BACKWARD_DATA, TUNE_BACKWARD_WEIGHTS, TUNE_BACKWARD, TUNE_KINDS };
 enum { TUNE_ENTRIES_MAX = 2048 };
 
 /* What one layer of that shape costs in one kind: facts about this machine and program, kept from job to job. */

@@ -11,7 +11,7 @@
 #include "schema/base/sha256.h"
 #include "worker/net/backend_list.h"
 
-static const char *const kinds[TUNE_KINDS] = {"forward", "backward_data", "backward_weights"};
+static const char *const kinds[TUNE_KINDS] = {"forward", "backward_data", "backward_weights", "backward"};
 static const char *const algorithms[] = {"direct", "winograd"};
 enum { ALGORITHMS = sizeof algorithms / sizeof *algorithms, LINE_MAX_BYTES = 256, MACHINE_DIGITS = 16 };
 
