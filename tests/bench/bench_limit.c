@@ -1,9 +1,10 @@
 /* bench_limit: what a step of network xs or s would cost if every op ran at its best: each convolution by the fastest primitive at
    its best number of samples a call, alone in a loop, reading through the norm before it where it can; each op that only moves memory at
    the bandwidth measured for as much memory.
-   usage: bench_limit NET      a contestant of bench_turns.c: each line N measures N rounds more (medians of the thread's processor
-   time over all rounds, as ours is a median of turns), "profile" says the result:
-     peak GFLOP/s | gflop PER IMAGE | layer NAME FORWARD DATA WEIGHTS | kind NAME MS | total MS      per image, one thread */
+   usage: bench_limit NET [LOSSES]      LOSSES 2: a step that takes a gradient of each of two losses, backward both at once.
+   A contestant of bench_turns.c: each line N measures N rounds more (medians of the thread's processor time over all rounds, as ours is a
+   median of turns), "profile" says the result:
+     peak GFLOP/s | gflop PER IMAGE | layer NAME FORWARD DATA WEIGHTS BOTH | kind NAME MS | total MS      per image, one thread */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ struct best {
 struct limit {
     struct network *net; /* its plan only */
     struct backend backend;
-    int samples_most;
+    int samples_most, cotangents;
     float *in, *d_in, *out, *d_out, *w, *d_w, *prepared, *scratch, *stream;
     size_t scratch_bytes, in_count, w_count; /* activations of one sample, weights: of the largest layer */
     struct ways layer[NODES_MAX][KINDS], head;
@@ -176,7 +177,7 @@ static bool read_through(const struct limit *m, const struct node *norm)
 /* ---- the convolutions ------------------------------------------------------------------------------------ */
 static struct batch batch_of(const struct limit *m, int samples)
 {
-    return (struct batch){.samples = samples, .cotangents = 1, .value = m->in_count, .gradient = m->in_count};
+    return (struct batch){.samples = samples, .cotangents = m->cotangents, .value = m->in_count, .gradient = m->in_count, .leaf_apart = 2 * m->w_count};
 }
 
 static void run_backend(struct limit *m, struct conv *c, int kind, const struct batch *b, const struct norm_before *norm, const float *w)
@@ -192,7 +193,7 @@ static void try_backend(struct limit *m, const struct node *n, bool absent[KINDS
 {
     struct network_layer_kernels kernels = {.forward = a, .backward_data = a, .backward_weights = a};
     const enum network_algorithm *got[KINDS] = {&kernels.forward, &kernels.backward_data, &kernels.backward_weights, &kernels.backward_data};
-    struct conv_use use = {.lanes = 1, .samples = samples, .cotangents = 1};
+    struct conv_use use = {.lanes = 1, .samples = samples, .cotangents = m->cotangents};
     struct batch b = batch_of(m, samples);
     const struct node *before = behind_norm(m, n);
     struct norm_before norm = before ? norm_of(m, before) : (struct norm_before){0};
@@ -229,7 +230,7 @@ static void try_weights(struct limit *m, const struct node *n)
     for (int try = 0; c && !strstr(shim_conv_name(c), "ref") && try < TRIES; try++) {
         double start = seconds(CLOCK_THREAD_CPUTIME_ID);
         shim_conv_run(c, 0, m->scratch, m->in, m->d_w, NULL, m->d_out);
-        keep_way(&m->layer[n - m->net->graph.node][2], seconds(CLOCK_THREAD_CPUTIME_ID) - start, "oneDNN direct", 1);
+        keep_way(&m->layer[n - m->net->graph.node][2], m->cotangents * (seconds(CLOCK_THREAD_CPUTIME_ID) - start), "oneDNN direct", 1);
     }
     shim_conv_free(c);
 #else
@@ -240,7 +241,8 @@ static void try_weights(struct limit *m, const struct node *n)
 static void run_up(struct limit *m, const struct up_shape *s, int kind, const struct batch *b)
 {
     if (kind == 0) m->backend.up_forward(s, m->in, m->w, m->w, m->out);
-    else if (kind == 1) m->backend.up_backward_data(s, m->d_out, m->w, m->d_in);
+    else if (kind == 1)
+        for (size_t k = 0; k < (size_t)m->cotangents; k++) m->backend.up_backward_data(s, m->d_out + k * m->in_count, m->w, m->d_in + k * m->in_count);
     else m->backend.up_backward_weights(s, b, m->in, m->d_out, m->d_w, m->d_w + m->w_count);
 }
 
@@ -260,7 +262,7 @@ static void measure_head(struct limit *m, const struct node *n)
 {
     struct batch b = batch_of(m, 1);
     struct norm_before norm = norm_of(m, behind_norm(m, n)), *before = m->backend.head_reads_norm ? &norm : NULL;
-    b.logits = (size_t)n->shape.head.out_channels * n->shape.head.pixels;
+    b.logits = b.logits_apart = (size_t)n->shape.head.out_channels * n->shape.head.pixels;
     for (int try = 0; try < TRIES; try++) {
         double start = seconds(CLOCK_THREAD_CPUTIME_ID);
         m->backend.head_forward(&n->shape.head, m->in, before, m->w, m->w, m->out);
@@ -290,24 +292,24 @@ static void measure_round(struct limit *m)
 static void add_moving(const struct limit *m, double ms[PROFILE_KINDS])
 {
     const struct graph *g = &m->net->graph;
-    double e = 1e3, batch = m->net->config.batch, weights = (double)g->arena_count, pixels = 1, kept = batch * (double)m->net->plan.kept_bytes;
+    double e = 1e3, both = m->cotangents, batch = m->net->config.batch, weights = (double)g->arena_count, pixels = 1, kept = batch * (double)m->net->plan.kept_bytes;
     for (int i = 0; i < g->nodes; i++) {
         const struct node *n = &g->node[i];
         double values = n->out == NONE ? 0 : (double)g->value[n->out].count * sizeof(float);
         if (n->op == &op_norm_act) {
             if (!read_through(m, n)) ms[PROFILE_NORM_FORWARD] += e * moving(m, 2 * values);
-            ms[PROFILE_NORM_BACKWARD] += e * (moving_of(m, values, kept) + moving(m, (n->d_more.buffer == NONE ? 2 : 3) * values));
+            ms[PROFILE_NORM_BACKWARD] += e * (moving_of(m, values, kept) + both * moving(m, (n->d_more.buffer == NONE ? 2 : 3) * values));
         }
         /* forward reads 4, writes 1; backward reads 4 kept ones, 4 + 1 gradients, writes 4 */
-        if (n->op == &op_pool) ms[PROFILE_POOL] += e * (moving(m, 5 * values) + moving_of(m, 4 * values, kept) + moving(m, 9 * values));
+        if (n->op == &op_pool) ms[PROFILE_POOL] += e * (moving(m, 5 * values) + moving_of(m, 4 * values, kept) + both * moving(m, 9 * values));
         if (n->op == &op_head) pixels = (double)n->shape.head.pixels;
     }
     double logits = pixels * m->net->config.out_channels * sizeof(float), image = pixels * m->net->config.in_channels;
-    ms[PROFILE_LOSS] = e * moving(m, 2 * logits + pixels);
+    ms[PROFILE_LOSS] = e * moving(m, (1 + both) * logits + pixels);
     ms[PROFILE_READ] = e * moving(m, image * (1 + sizeof(float)) + 2 * pixels);
     ms[PROFILE_PACK] = e * moving(m, 2 * image * sizeof(float));
-    ms[PROFILE_OPTIMIZER] = e * moving(m, 7 * weights * sizeof(float)) / batch; /* reads weight, gradient and moments, writes all but the gradient */
-    ms[PROFILE_TREE] = e * moving(m, 3 * weights * sizeof(float)) * (batch / m->samples_most - 1) / batch;
+    ms[PROFILE_OPTIMIZER] = e * both * moving(m, 7 * weights * sizeof(float)) / batch; /* reads weight, gradient and moments, writes all but the gradient */
+    ms[PROFILE_TREE] = e * both * moving(m, 3 * weights * sizeof(float)) * (batch / m->samples_most - 1) / batch;
 }
 
 /* Floats moved to give one kind of a layer its weights in the form that it wants: Winograd's are 36 for 9, backward data's are turned. */
@@ -318,12 +320,12 @@ static double prepared_floats(const struct limit *m, int node, int kind, const c
     return by && !strcmp(by, "Winograd") ? (1 + 4) * weights : kind == 1 ? 2 * weights : 0;
 }
 
-static void say_layer(const struct profile_layer *layer, const struct best best[KINDS])
+static void say_layer(const struct profile_layer *layer, int cotangents, const struct best best[KINDS])
 {
     printf("layer\t%s", layer->name);
     for (int k = 0; k < KINDS; k++) {
         if (best[k].seconds <= 0) printf("\t-");
-        else printf("\t%.3f (%.0f, %s, %d)", 1e3 * best[k].seconds, (k == BOTH ? 2 : 1) * layer->flops / best[k].seconds * 1e-9, best[k].by, best[k].samples);
+        else printf("\t%.3f (%.0f, %s, %d)", 1e3 * best[k].seconds, (k == BOTH ? 2 : 1) * (k ? cotangents : 1) * layer->flops / best[k].seconds * 1e-9, best[k].by, best[k].samples);
     }
     printf("\n");
 }
@@ -337,12 +339,12 @@ static void say(const struct limit *m)
         for (int k = 0; k < KINDS; k++) best[k] = best_of(&m->layer[layer.node][k]);
         bool together = best[BOTH].by && best[BOTH].seconds < best[1].seconds + best[2].seconds;
         for (int k = 0; k < KINDS; k++) {
-            if (best[k].by && k < BOTH) flops += layer.flops;
+            if (best[k].by && k < BOTH) flops += (k ? m->cotangents : 1) * layer.flops;
             if (!best[k].by || (k > 0 && together != (k == BOTH))) continue;
             ms[k == BOTH ? PROFILE_CONV_BACKWARD : layer.kinds[k]] += 1e3 * best[k].seconds;
             prepared += prepared_floats(m, layer.node, k, best[k].by);
         }
-        say_layer(&layer, best);
+        say_layer(&layer, m->cotangents, best);
     }
     add_moving(m, ms);
     ms[PROFILE_PREPARE] = 1e3 * moving(m, prepared * sizeof(float)) / m->net->config.batch;
@@ -360,14 +362,15 @@ static void say(const struct limit *m)
 static void take_room(struct limit *m)
 {
     const struct graph *g = &m->net->graph;
-    size_t n = (size_t)m->samples_most;
+    size_t n = (size_t)m->samples_most, both = (size_t)m->cotangents;
     for (int i = 0; i < g->values; i++)
         if (g->value[i].count > m->in_count) m->in_count = g->value[i].count;
     for (int i = 0; i < g->tensors; i++)
         if (tensor_arena_count(&g->tensor[i].layout) > m->w_count) m->w_count = tensor_arena_count(&g->tensor[i].layout);
     m->in_count = (m->in_count + 15) / 16 * 16;
-    m->in = numbers(n * m->in_count), m->d_in = numbers(n * m->in_count), m->out = numbers(n * m->in_count), m->d_out = numbers(n * m->in_count);
-    m->w = numbers(m->w_count), m->d_w = numbers(2 * m->w_count), m->prepared = numbers(8 * m->w_count); /* Winograd's are 36/9 times as many */
+    m->in = numbers(n * m->in_count), m->out = numbers(n * m->in_count);
+    m->d_in = numbers(both * n * m->in_count), m->d_out = numbers(both * n * m->in_count);
+    m->w = numbers(m->w_count), m->d_w = numbers(2 * both * m->w_count), m->prepared = numbers(8 * m->w_count); /* Winograd's are 36/9 times as many */
     m->stream = numbers(sizes[SIZES - 1] / sizeof(float));
 }
 
@@ -379,6 +382,8 @@ int main(int argc, char **argv)
     struct err_note note = {0};
     char line[64];
     if (backend_find(NULL, &m.backend, &note) || network_prepare(&config, &m.backend, &m.net, &note)) return printf("unavailable: %s\n", note.detail), 3;
+    m.cotangents = argc > 2 ? atoi(argv[2]) : 1;
+    if (m.cotangents < 1 || m.cotangents > NETWORK_GRADIENTS_MAX) return printf("unavailable: %s losses: 1 or 2\n", argv[2]), 3;
     m.samples_most = large ? SAMPLES_MAX / 2 : SAMPLES_MAX;
     take_room(&m);
     if (m.backend.thread_start) m.backend.thread_start();

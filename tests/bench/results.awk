@@ -40,16 +40,17 @@ $5 == "turn" { turn[cell, who, ++turns[cell SUBSEP who]] = $8; cpu[cell, who] +=
 $5 == "turn" && $4 == "final" && version != "" { final_of[cell, version] = who }
 $5 == "ready" && ($4 == "final" || who == "limit") { says[who] = $7 }
 $5 == "missing" { missing[$1 ", " $2 " threads" ($4 == "heat" ? "" : ", " $3 " losses") ": " who ": " $7] }
+{ part = $1 SUBSEP $3 }
 $5 == "profile" && who == "ours" && match($7, /^  [a-z+ ]+  +-?[0-9.]+ +-?[0-9.]+ %/) {
     split(substr($7, 3), word, /  +/)
     kind = trim(word[1])
-    if (!(($1, kind) in ours_ms)) kinds[$1, ++kind_count[$1]] = kind
-    ours_ms[$1, kind] = word[2]
+    if (!((part, kind) in ours_ms)) kinds[part, ++kind_count[part]] = kind
+    ours_ms[part, kind] = word[2]
 }
 $5 == "profile" && who == "limit" { # KEY VALUE..., tab between
-    if ($7 == "kind") limit_ms[$1, $8] = $9
-    else if ($7 == "layer") layers[$1, ++layer_count[$1]] = "| " $8 " | " $9 " | " $10 " | " $11 " | " $12 " |"
-    else limit[$1, $7] = $8
+    if ($7 == "kind") limit_ms[part, $8] = $9
+    else if ($7 == "layer") layers[part, ++layer_count[part]] = "| " $8 " | " $9 " | " $10 " | " $11 " | " $12 " |"
+    else limit[part, $7] = $8
 }
 END {
     print "## Training steps, images a second (medians of turns, interleaved in one run)\n"
@@ -73,25 +74,27 @@ END {
     }
     for (m in missing) print "- not measured: " m
     for (c = 1; c <= limit_count; c++) {
-        cell = limit_cells[c]; net = net_of[cell]
+        cell = limit_cells[c]; net = net_of[cell]; l = losses_of[cell]; part = net SUBSEP l
         wall = 1e3 * median(cell SUBSEP "ours") / batch[net]
-        printf "\n### %s, one thread, one loss: %.2f ms an image\n\n", net, wall
-        if ((net, "total") in limit) {
+        printf "\n### %s, one thread, %s: %.2f ms an image\n\n", net, l == 1 ? "one loss" : "two losses", wall
+        if ((part, "total") in limit) {
             printf "FMA peak of a core %.1f GFLOP/s; a step is %.2f GFLOP an image: %.1f GFLOP/s, **%.0f %% of peak** (Winograd saves multiplications, so more than 100 %% is possible).\n", \
-                limit[net, "peak"], limit[net, "gflop"], limit[net, "gflop"] / wall * 1e3, 100 * limit[net, "gflop"] / wall * 1e3 / limit[net, "peak"]
-            printf "The machine's limit, in turns with ours (%d), is %.2f ms an image: ours is at **%.0f %% of the limit**.\n\n", turns[cell SUBSEP "ours"], limit[net, "total"], 100 * limit[net, "total"] / wall
+                limit[part, "peak"], limit[part, "gflop"], limit[part, "gflop"] / wall * 1e3, 100 * limit[part, "gflop"] / wall * 1e3 / limit[part, "peak"]
+            printf "The machine's limit, in turns with ours (%d), is %.2f ms an image: ours is at **%.0f %% of the limit**.\n\n", turns[cell SUBSEP "ours"], limit[part, "total"], 100 * limit[part, "total"] / wall
+            if (l == 2 && limit[net, 1, "total"] > 0)
+                printf "At the limit a step with two losses costs %.2f times one with one loss: what the two share is all of forward and the transforms of the inputs, not the products.\n\n", limit[part, "total"] / limit[net, 1, "total"]
         } else print "The machine's limit was not measured.\n"
         print "| kind of op | ours, ms/image | share | limit, ms/image | of the limit |"; print "|---|---|---|---|---|"
-        for (k = 1; k <= kind_count[net]; k++) {
-            kind = kinds[net, k]
-            if (kind == "all" || ours_ms[net, kind] + 0 < 0.0005) continue
-            has = ((net, kind) in limit_ms)
-            printf "| %s | %.3f | %.1f %% | %s | %s |\n", kind, ours_ms[net, kind], 100 * ours_ms[net, kind] / ours_ms[net, "all"], \
-                has ? sprintf("%.3f", limit_ms[net, kind]) : "-", has ? sprintf("%.0f %%", 100 * limit_ms[net, kind] / ours_ms[net, kind]) : "-"
+        for (k = 1; k <= kind_count[part]; k++) {
+            kind = kinds[part, k]
+            if (kind == "all" || ours_ms[part, kind] + 0 < 0.0005) continue
+            has = ((part, kind) in limit_ms)
+            printf "| %s | %.3f | %.1f %% | %s | %s |\n", kind, ours_ms[part, kind], 100 * ours_ms[part, kind] / ours_ms[part, "all"], \
+                has ? sprintf("%.3f", limit_ms[part, kind]) : "-", has ? sprintf("%.0f %%", 100 * limit_ms[part, kind] / ours_ms[part, kind]) : "-"
         }
-        if (!layer_count[net]) continue
+        if (!layer_count[part]) continue
         print "\nBest primitive of each layer alone in a loop: ms/image, GFLOP/s, algorithm and samples a call\n"
         print "| layer | forward | backward data | backward weights | data and weights |"; print "|---|---|---|---|---|"
-        for (i = 1; i <= layer_count[net]; i++) print layers[net, i]
+        for (i = 1; i <= layer_count[part]; i++) print layers[part, i]
     }
 }

@@ -58,7 +58,10 @@ alone() { # alone NET: ours on each number of threads with each number of losses
     turns "$net" 0 0 alone "$rounds" "$steps" "${contestants[@]}"
     [ -x "$bin/bench_limit" ] || return 0
     [ "$rounds" -lt 5 ] || rounds=5
-    turns "$net" 1 1 limit -p "$steps" "$rounds" "$steps" "ours=exec $bin/bench_step $net 1 1" "limit=exec $bin/bench_limit $net"
+    for l in $losses; do
+        [ "$l" = 1 ] || [ "$rounds" -lt 3 ] || rounds=3
+        turns "$net" 1 "$l" limit -p "$steps" "$rounds" "$steps" "ours=exec $bin/bench_step $net 1 $l" "limit=exec $bin/bench_limit $net $l"
+    done
 }
 
 : >"$facts"
