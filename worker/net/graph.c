@@ -70,7 +70,8 @@ static struct node *add_node(struct build *b, const struct op *op, int in, int o
     assert(b->g->nodes < NODES_MAX);
     struct gradient_ref none = {NONE, 0};
     struct node *n = &b->g->node[b->g->nodes++];
-    *n = (struct node){.op = op, .in = in, .out = out, .weight = NONE, .bias = NONE, .layer = NONE, .through = {NONE, NONE, NONE}, .d_out = none, .d_more = none, .d_in = none};
+    *n = (struct node){.op = op, .in = in, .out = out, .weight = NONE, .bias = NONE, .layer = NONE, .through = {NONE, NONE, NONE},
+                       .d_out = none, .d_more = none, .d_in = none};
     return n;
 }
 

@@ -93,8 +93,8 @@ struct graph {
     int image;                                        /* the value that holds the packed image */
 };
 
-/* config must have passed config_check. image_count: elements of the packed image. */
 /* The norm that makes what n reads, or the first part of it; NULL: another node does. */
 const struct node *graph_norm_before(const struct graph *g, const struct node *n);
+/* config must have passed config_check. image_count: elements of the packed image. */
 void graph_build(struct graph *g, const struct network_config *config, int block, size_t image_count);
 #endif

@@ -40,12 +40,13 @@ struct kernel_simd {
                           const void *d_logits, void *d_in, void *d_w, void *d_bias);
     void (*add)(void *to, const void *from, size_t count);
 
-    /* 3x3 layers of stride 1 by Winograd's algorithm F(4x4, 3x3), any rows and columns, for one lane and `samples` samples;
+    /* 3x3 layers of stride 1 and 2 by Winograd's algorithm, any rows and columns, for one lane and `samples` samples;
        strides in floats from sample to sample. Results depend on the arguments alone, and those of forward and backward data
        of one sample not on the others. prepared: winograd_weights_count floats for one direction, written in tasks that lanes
        may share (winograd_prepare: tasks first to first + count - 1). scratch: winograd_scratch_count floats, enough for all
-       three kinds (cotangents 0: for forward and backward data). Both, and the tensors, start on a 64-byte boundary. bias has the padded channels, or is NULL. stats (or NULL):
-       what norm_forward would find out about `out`, written on the way. norm (or NULL): `in` is its z. */
+       three kinds (cotangents 0: for forward and backward data). Both, and the tensors, start on a 64-byte boundary. bias has the padded
+       channels, or is NULL. stats (or NULL): what norm_forward would find out about `out`, written on the way. norm (or NULL): `in`, or
+       its first part, is its z. */
     size_t (*winograd_weights_count)(const struct conv_shape *s);
     int (*winograd_prepare_tasks)(const struct conv_shape *s, bool backward);
     void (*winograd_prepare)(const struct conv_shape *s, bool backward, const float *w, int first, int count, float *prepared);

@@ -114,13 +114,6 @@ INLINE void winograd_input_rows(vec column[WINO_IN][WINO_IN], float *v, size_t a
 }
 
 /* Of a tile's pixels only `tall` rows and `wide` columns are inside the image. */
-INLINE void winograd_tile_load(int tall, int wide, const float *at, size_t row, size_t step, vec y[WINO_OUT][WINO_OUT])
-{
-    vec_stride(row);
-    vec_stride(step);
-    for (int r = 0; r < WINO_OUT; r++)
-        for (int c = 0; c < WINO_OUT; c++) y[r][c] = r < tall && c < wide ? vec_load(at + (size_t)r * row + (size_t)c * step) : vec_zero();
-}
 INLINE void winograd_tile_store(int tall, int wide, vec y[WINO_OUT][WINO_OUT], float *at, size_t row, size_t step)
 {
     vec_stride(row);
@@ -147,7 +140,7 @@ INLINE void winograd_output(const float *m, size_t apart, vec bias, vec y[WINO_O
     }
 }
 
-/* 4x4 pixels of a gradient to 36 vectors. */
+/* 4x4 pixels to the 36 vectors that are multiplied by those of 6x6 others. */
 INLINE void winograd_gradient(vec y[WINO_OUT][WINO_OUT], float *w, size_t apart)
 {
     vec half[6][4] UNSET;

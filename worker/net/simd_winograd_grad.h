@@ -84,7 +84,8 @@ static size_t winograd_scratch_count(const struct conv_shape *s, int samples, in
 {
     struct winograd_pass p = winograd_pass_of(s, true);
     int all = samples * p.tiles, tiles = winograd_block_tiles(&p, all);
-    size_t forward = winograd_moments_count(p.out.channels > p.in.channels ? p.out.channels : p.in.channels, samples), sums = (size_t)cotangents * winograd_sums_count(&p, tiles, all);
+    size_t forward = winograd_moments_count(p.out.channels > p.in.channels ? p.out.channels : p.in.channels, samples);
+    size_t sums = (size_t)cotangents * winograd_sums_count(&p, tiles, all);
     size_t gradients = (size_t)(cotangents > 1 ? cotangents : 1) * winograd_grid_count(&p, tiles, p.in.channels);
     return gradients + winograd_grid_count(&p, tiles, p.out.channels) + (forward > sums ? forward : sums);
 }

@@ -87,8 +87,8 @@ INLINE void winograd_write_vector(enum winograd_way way, const struct winograd_p
     winograd_tile_store(tall, wide, tile, y, row, step);
 }
 
-INLINE void winograd_write_way(enum winograd_way way, const struct winograd_pass *p, int count, const struct winograd_place *places, const float *m, struct winograd_grid g,
-                               const struct winograd_ends *e, const struct winograd_moments *moments)
+INLINE void winograd_write_way(enum winograd_way way, const struct winograd_pass *p, int count, const struct winograd_place *places, const float *m,
+                               struct winograd_grid g, const struct winograd_ends *e, const struct winograd_moments *moments)
 {
     const int edge = way == WINO_BACK ? WINO_EDGE : WINO_OUT;
     size_t planes[WINO_LINE / VEC] = {0};

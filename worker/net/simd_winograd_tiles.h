@@ -48,7 +48,8 @@ static struct winograd_pass winograd_pass_of(const struct conv_shape *s, bool ba
     struct winograd_side in = winograd_side_of(s->in, large, s->parts * channels_padded(s->in_channels, s->block));
     struct winograd_side out = winograd_side_of(s->out, small, channels_padded(s->out_channels, s->block));
     assert((s->stride == 1 || s->stride == 2) && s->in.rank == 2 && !s->image && s->block % VEC == 0);
-    struct winograd_pass p = {.way = s->stride == 1 ? WINO_SAME : backward ? WINO_BACK : WINO_DOWN, .block = s->block, .in = backward ? out : in, .out = backward ? in : out};
+    struct winograd_pass p = {.way = s->stride == 1 ? WINO_SAME : backward ? WINO_BACK : WINO_DOWN, .block = s->block};
+    p.in = backward ? out : in, p.out = backward ? in : out;
     p.tile_columns = (out.columns + small - 1) / small;
     p.tiles = (out.rows + small - 1) / small * p.tile_columns;
     return p;
