@@ -131,11 +131,16 @@ static double time_kind(const struct bench *b, const struct backend *backend, co
     return least;
 }
 
+static enum network_algorithm *algorithm_of(struct network_layer_kernels *k, enum tune_kind kind)
+{
+    return kind == TUNE_FORWARD ? &k->forward : kind == TUNE_BACKWARD_DATA ? &k->backward_data : &k->backward_weights;
+}
+
 /* Has the layer that kind by the algorithm that was wanted? */
-static bool has_kind(const struct backend *backend, const struct conv *c, const struct network_layer_kernels *k, enum tune_kind kind, enum network_algorithm wanted)
+static bool has_kind(const struct backend *backend, const struct conv *c, struct network_layer_kernels *k, enum tune_kind kind, enum network_algorithm wanted)
 {
     if (kind == TUNE_BACKWARD) return backend->conv_joins_backward && backend->conv_joins_backward(c);
-    return (kind == TUNE_FORWARD ? k->forward : kind == TUNE_BACKWARD_DATA ? k->backward_data : k->backward_weights) == wanted;
+    return *algorithm_of(k, kind) == wanted;
 }
 
 /* A layer by one algorithm, each kind for itself or both of backward in one: into the table. */
@@ -211,11 +216,6 @@ static double norm_ns(const struct graph *g, const struct node *n, enum tune_kin
 static bool has_choice(const struct node *n)
 {
     return n->layer != NONE && !n->shape.conv.image;
-}
-
-static enum network_algorithm *algorithm_of(struct network_layer_kernels *k, enum tune_kind kind)
-{
-    return kind == TUNE_FORWARD ? &k->forward : kind == TUNE_BACKWARD_DATA ? &k->backward_data : &k->backward_weights;
 }
 
 /* The better algorithm of one kind of a layer, and its nanoseconds a sample. */
