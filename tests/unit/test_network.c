@@ -176,6 +176,26 @@ void test_network_weights_are_the_same_bits_for_any_number_of_lanes(void)
         }
 }
 
+/* One micro-batch: but for the first lane all have nothing to do but its parts, some of which are split again. */
+void test_network_weights_are_the_same_bits_where_lanes_help_with_parts(void)
+{
+    struct network_config c = config_tiny();
+    for (int best = 0; best < 3; best++)
+        for (int split = 0; split < 2; split++) {
+            size_t count;
+            c.part_pixels = split ? 5 : 48; /* each sample a part; one, two and all five at a time */
+            for (int i = 0; best && i < 3; i++) c.widths[i] = (int[]){16, 24, 40}[i];
+            const struct network_kernels *kernels = kernels_of(c, 5, best == 2 ? ALGORITHM_WINOGRAD : ALGORITHM_DIRECT);
+            float *want = train_two_steps(c, best ? NULL : "ref", kernels, 1, 5, &count);
+            for (int lanes = 2; lanes <= 7; lanes++) {
+                float *got = train_two_steps(c, best ? NULL : "ref", kernels, lanes, 5, &count);
+                CHECK(memcmp(got, want, count * sizeof *got) == 0);
+                free(got);
+            }
+            free(want);
+        }
+}
+
 /* The gradient of `samples` samples from number `first` on. */
 static void gradient_of(struct network *net, int first, int samples, float *to)
 {

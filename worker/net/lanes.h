@@ -1,4 +1,4 @@
-/* lanes: a fixed set of threads that share out numbered tasks; idle ones sleep. */
+/* lanes: a fixed set of threads that share out numbered tasks, and the parts of a task where some have none left; idle ones sleep. */
 #ifndef WORKER_NET_LANES_H
 #define WORKER_NET_LANES_H
 #include "schema/base/err.h"
@@ -17,4 +17,16 @@ int lanes_default_count(void);
    order to whichever lane is free: a result must not depend on `lane` (which only picks scratch memory).
    Not from inside fn, and from one thread at a time. */
 void lanes_run(struct lanes *lanes, int count, void (*fn)(void *ctx, int task, int lane), void *ctx);
+
+/* From inside a task, or a part of one, on `lane`: calls fn(ctx, part, lane) once for each part 0..count-1 and returns when all are
+   done. Parts are handed out in rising order, to this lane and to those that have no task left. While this lane waits for theirs it
+   does parts of these, never anything else. */
+void lanes_split(struct lanes *lanes, int lane, int count, void (*fn)(void *ctx, int part, int lane), void *ctx);
+
+/* Parts that must do something one after the other: waits until *done is `until`; sets it, for those who wait. A part may wait for what
+   only parts of lower numbers do, or parts of those (whatever is split: each part's share lies behind that of the parts before).
+   Then somebody always goes on: of all that wait, take the part that comes first. What it waits for has been handed out, since parts
+   are in rising order, and is done by a lane that itself waits at most for parts of its own, which come before that first part, too. */
+void lanes_await(struct lanes *lanes, const int *done, int until);
+void lanes_advance(struct lanes *lanes, int *done, int to);
 #endif

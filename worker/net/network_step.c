@@ -5,6 +5,11 @@
 
 enum { SLICE = 4096 /* elements: 16 samples of it in floats fill half of a 512 KiB cache */ };
 
+static unsigned char *scratch_of(const struct network *net, int lane)
+{
+    return network_at(net, net->plan.scratch) + (size_t)lane * net->plan.scratch_bytes;
+}
+
 /* slot: the first sample's memory; kept for backward, or passing. */
 static struct run run_of(const struct network *net, int slot, int samples, int lane, bool keep)
 {
@@ -18,7 +23,7 @@ static struct run run_of(const struct network *net, int slot, int samples, int l
         .values = network_at(net, p->samples) + s * value,
         .stats = network_at(net, p->stats) + s * p->stats_bytes,
         .gradients = network_at(net, p->gradients) + (size_t)lane * gradients * p->gradient_bytes,
-        .scratch = network_at(net, p->scratch) + (size_t)lane * p->scratch_bytes,
+        .scratch = scratch_of(net, lane),
         .weights = network_at(net, p->weights), .prepared = network_at(net, p->prepared),
         .profile = keep ? net->profile : NULL,
     };
@@ -36,14 +41,33 @@ static int samples_of(const struct network *net, int task)
     return left < net->group ? left : net->group;
 }
 
-/* Does `visit` with the samples of r, as many at a time as the stage takes. */
-static void each_part(const struct network *net, const struct run *r, int stage, void (*visit)(const struct network *net, const struct run *part, int stage))
+/* What is done with samples of a run at a stage; each of its parts may be another lane's. */
+typedef void visit_fn(const struct network *net, const struct run *part, int stage);
+struct visit {
+    const struct network *net;
+    const struct run *run;
+    int stage, most; /* samples of a part */
+    visit_fn *fn;
+};
+
+static void visit_part(void *ctx, int number, int lane)
 {
-    int most = stage_samples(&net->graph.stage[stage], net->kernels.micro_batch), samples = r->batch.samples;
-    for (int first = 0; first < samples; first += most) {
-        struct run part = run_part(r, first, samples - first < most ? samples - first : most);
-        visit(net, &part, stage);
+    const struct visit *v = ctx;
+    int first = number * v->most, left = v->run->batch.samples - first;
+    struct run part = run_part(v->run, first, left < v->most ? left : v->most);
+    if (lane != part.lane) {
+        part.lane = lane;
+        part.scratch = scratch_of(v->net, lane);
+        profile_start(part.profile, lane);
     }
+    v->fn(v->net, &part, v->stage);
+}
+
+/* Does `fn` with the samples of r, as many at a time as the stage takes; with lanes that have no micro-batch left. */
+static void each_part(const struct network *net, const struct run *r, int stage, visit_fn *fn)
+{
+    struct visit v = {net, r, stage, stage_samples(&net->graph.stage[stage], net->kernels.micro_batch), fn};
+    lanes_split(net->lanes, r->lane, (r->batch.samples + v.most - 1) / v.most, visit_part, &v);
 }
 
 static void forward_nodes(const struct run *r, const struct stage *s)
@@ -145,7 +169,8 @@ static void add_part(const struct network *net, const struct run *part, const st
                                tensor_arena_count(&t->layout));
 }
 
-/* The nodes of a stage, backwards; the first of a micro-batch's parts writes its leaf, later ones a place of the lane's. */
+/* The nodes of a stage, backwards; the first of a micro-batch's parts writes its leaf, later ones a place of the lane's, and add that
+   to the leaf when the parts before have. */
 static void backward_nodes(const struct network *net, const struct run *r, int stage)
 {
     const struct graph *g = &net->graph;
@@ -161,7 +186,11 @@ static void backward_nodes(const struct network *net, const struct run *r, int s
         if (g->value[n->in].in_place_of != NONE && n->through[CONV_WEIGHTS] == NONE) make_again(&part, n);
         run_lap(&part, n, n->op->backward(&part, n));
     }
-    if (r->first) add_part(net, &part, s, r);
+    if (r->first) {
+        lanes_await(net->lanes, &r->added[stage], r->first);
+        add_part(net, &part, s, r);
+    }
+    lanes_advance(net->lanes, &r->added[stage], r->first + r->batch.samples);
 }
 
 /* Up to a level, and through what leads to it: the last of forward first. */
@@ -190,6 +219,8 @@ static void backward_task(void *ctx, int task, int lane)
     struct run r = run_of(net, first, samples_of(net, task), lane, true);
     r.leaf = network_leaf(net, task, net->k);
     r.d_logits = (const unsigned char *)network_logit_gradient(net, net->k, first);
+    int added[STAGES_MAX] = {0};
+    r.added = added;
     profile_start(r.profile, lane);
     each_part(net, &r, net->graph.levels - 1, backward_bottom);
 }

@@ -17,6 +17,7 @@ struct run {
     unsigned char *weights, *prepared; /* arenas */
     unsigned char *leaf;     /* the gradient of the parameters from element leaf_first on, in arena form */
     size_t leaf_first;
+    int *added;              /* of each stage: the samples of the micro-batch whose gradients are in the leaf */
     unsigned char *logits;
     float *const *infer_logits; /* or NULL: of each sample, in place of `logits` */
     const unsigned char *d_logits;
