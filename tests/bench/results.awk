@@ -67,6 +67,7 @@ END {
     if (alone_count) print "Turns of ours alone, medians of the ratios within a turn:\n"
     for (i = 1; i <= alone_count; i++) {
         net = alone_nets[i]
+        if ((x = relative(net, "1.0", "2.0")) > 0) printf "- in the turns of %s: two threads of nothing but multiply-adds in registers are %.2f times one\n", net, x
         for (l = 1; l <= 2; l++)
             if ((x = relative(net, "1." l, "2." l)) > 0) printf "- %s, %d loss%s: two threads are %.2f times one (%d turns)\n", net, l, (l == 1 ? "" : "es"), x, of_alone[net]
         for (t = 1; t <= 2; t++)

@@ -49,9 +49,12 @@ fastest() { # NET THREADS LABEL FACTOR: the modes within FACTOR of the fastest, 
         END {printf "%s", first; for (m in best) if (m != first && best[m] <= factor * least) printf " %s", m; print ""}' "$facts"
 }
 
-alone() { # alone NET: ours on each number of threads with each number of losses; a contestant is called THREADS.LOSSES
+# alone NET: ours on each number of threads with each number of losses; a contestant is called THREADS.LOSSES. THREADS.0: multiply-adds
+# in registers, no more.
+alone() {
     local net=$1 rounds=$([ -n "$QUICK" ] && echo 1 || echo "${ROUNDS:-9}") contestants=()
     for t in $threads; do
+        [ ! -x "$bin/bench_peak" ] || contestants+=("$t.0=exec $bin/bench_peak $t")
         for l in $losses; do contestants+=("$t.$l=exec $bin/bench_step $net $t $l"); done
     done
     echo "$(date +%T) training: $net: turns of ours alone" >&2

@@ -295,8 +295,10 @@ enum err network_tune(const struct network_config *config, struct tune_table *ta
     int most = micro_batch_tuned_max(config->batch, config->patch, config->rank);
     for (int samples = 1; samples <= most && !e; samples *= 2) {
         e = choose(&t, &net->graph, samples, &now, &ns);
-        if (e || !(ns < best * (1 - noise))) continue;
-        best = ns;
+        /* of two that differ by less than timings tell apart the larger: lanes help each other with the parts of a micro-batch, and the least
+           of a few long calls has met more of the noise than that of short ones */
+        if (e || !(ns < best * (1 + noise))) continue;
+        best = ns < best ? ns : best;
         *kernels = now;
     }
     network_free(net);

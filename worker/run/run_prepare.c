@@ -90,14 +90,15 @@ static enum err choose_kernels(struct run *r, struct network_config *config, str
     return OK;
 }
 
-/* Kernels that another worker chose, or a user gave, may hold too many samples together for the lanes of this one. */
+/* Kernels that another worker chose, or a user gave, may hold too many samples together for the lanes of this one: those without a
+   micro-batch can only help with the levels that take one in parts. */
 static void tell_idle_lanes(struct run *r)
 {
     char text[256];
     const struct network_config *c = network_config(r->net);
     int micro_batch = network_kernels(r->net)->micro_batch, tasks = (c->batch + micro_batch - 1) / micro_batch;
     if (tasks >= c->lanes || micro_batch == 1) return;
-    err_print(text, sizeof text, "kernels: micro-batches of %d in a batch of %d keep %d of %d threads busy; a smaller kernels.micro_batch, or none, uses them all", micro_batch,
+    err_print(text, sizeof text, "kernels: micro-batches of %d in a batch of %d are one each for %d of %d threads, the others only help; a smaller kernels.micro_batch, or none, uses them all", micro_batch,
               c->batch, tasks, c->lanes);
     run_say(r, "warn", text);
 }
