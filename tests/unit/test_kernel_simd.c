@@ -114,6 +114,7 @@ static void compare_ups(const struct backend *fast, const struct backend *law)
     for (size_t i = 0; i < 5; i++)
         for (size_t o = 0; o < 5; o++)
             for (size_t k = 0; k < 5; k++) compare_up(fast, law, channels[i], channels[o], rectangle(sizes[k][0], sizes[k][1]));
+    compare_up(fast, law, 280, 72, rectangle(9, 16)); /* channels in chunks, pixels in pieces */
 }
 
 void test_fast_transposed_convolutions_agree_with_the_law(void)
