@@ -23,10 +23,10 @@ void lanes_run(struct lanes *lanes, int count, void (*fn)(void *ctx, int task, i
    does parts of these, never anything else. */
 void lanes_split(struct lanes *lanes, int lane, int count, void (*fn)(void *ctx, int part, int lane), void *ctx);
 
-/* Parts that must do something one after the other: waits until *done is `until`; sets it, for those who wait. A part may wait for what
-   only parts of lower numbers do, or parts of those (whatever is split: each part's share lies behind that of the parts before).
-   Then somebody always goes on: of all that wait, take the part that comes first. What it waits for has been handed out, since parts
-   are in rising order, and is done by a lane that itself waits at most for parts of its own, which come before that first part, too. */
+/* For parts that must do something one after the other: waits until *done is `until`; sets it, for those who wait. A part may wait for
+   what only parts before it do, in the order in which the undivided task would come to them. Then somebody always goes on: of all parts
+   that wait so, take the first. What it waits for has been handed out, since parts are in rising order, or lies in a part that has been;
+   the lane that has that one is at work in it, or waits in lanes_split for parts of it, all of which come before the first that waits. */
 void lanes_await(struct lanes *lanes, const int *done, int until);
 void lanes_advance(struct lanes *lanes, int *done, int to);
 #endif

@@ -77,7 +77,8 @@ static void up_scatter_row(struct up_chunk c, int columns, const float *x, const
 static void up_forward_piece(const struct up_shape *s, int first, int end, const float *in, const float *w, const float *bias, float *out)
 {
     int columns = s->in.dims[1], block = s->block;
-    struct up_plane narrow = up_plane_of(s->in_channels, block, s->in.dims[0], columns), wide = up_plane_of(s->out_channels, block, 2 * s->in.dims[0], 2 * columns);
+    struct up_plane narrow = up_plane_of(s->in_channels, block, s->in.dims[0], columns);
+    struct up_plane wide = up_plane_of(s->out_channels, block, 2 * s->in.dims[0], 2 * columns);
     size_t b = (size_t)block, square = b * b, w_step = (size_t)wide.blocks * 4 * square;
     for (int v = 0; v < vectors_of(s->out_channels, block); v++) {
         size_t ob = (size_t)(v * VEC / block), sub = (size_t)(v * VEC % block);
@@ -118,8 +119,8 @@ INLINE size_t up_next(struct up_walk *w)
 
 /* `count` input pixels of `width` (1 or 2) vectors of input channels, w and to of the second `w_apart`, `apart` further; d: the
    first output of each pixel. */
-INLINE void up_gather(int count, int width, struct up_chunk c, const float *const d[UP_PIXELS], size_t d_row, const float *w, size_t w_apart, size_t b, float *to,
-                      size_t apart)
+INLINE void up_gather(int count, int width, struct up_chunk c, const float *const d[UP_PIXELS], size_t d_row, const float *w, size_t w_apart, size_t b,
+                      float *to, size_t apart)
 {
     vec sum[2][UP_PIXELS] UNSET;
     for (int k = 0; k < width; k++)
@@ -170,8 +171,8 @@ static void up_data_piece(const struct up_shape *s, int first, int end, const fl
         struct up_chunk c;
         for (int ob = 0; ob < wide.blocks; ob += c.blocks) {
             c = up_chunk_from(ob, wide.blocks, 2 * step, wide.plane, step);
-            up_gather_pixels(v + 1 < vectors, c, columns, wide, first, end, d_out + (size_t)ob * wide.plane, flipped + w_at + (size_t)ob * step, w_next - w_at, b,
-                             d_in + at + (size_t)first * b, next - at);
+            up_gather_pixels(v + 1 < vectors, c, columns, wide, first, end, d_out + (size_t)ob * wide.plane, flipped + w_at + (size_t)ob * step, w_next - w_at,
+                             b, d_in + at + (size_t)first * b, next - at);
         }
     }
 }

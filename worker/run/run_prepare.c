@@ -98,8 +98,10 @@ static void tell_idle_lanes(struct run *r)
     const struct network_config *c = network_config(r->net);
     int micro_batch = network_kernels(r->net)->micro_batch, tasks = (c->batch + micro_batch - 1) / micro_batch;
     if (tasks >= c->lanes || micro_batch == 1) return;
-    err_print(text, sizeof text, "kernels: micro-batches of %d in a batch of %d are one each for %d of %d threads, the others only help; a smaller kernels.micro_batch, or none, uses them all", micro_batch,
-              c->batch, tasks, c->lanes);
+    err_print(text, sizeof text,
+              "kernels: micro-batches of %d in a batch of %d keep %d of %d threads busy, the others only help; "
+              "a smaller kernels.micro_batch, or none, uses them all",
+              micro_batch, c->batch, tasks, c->lanes);
     run_say(r, "warn", text);
 }
 
