@@ -26,14 +26,19 @@ static void task(void *ctx, int number, int lane)
 int main(int argc, char **argv)
 {
     struct lanes *lanes;
+    struct err_note note;
     char line[64];
     int threads = argc == 2 ? atoi(argv[1]) : 0;
-    if (threads < 1 || lanes_new(threads, NULL, &lanes, NULL)) {
+    if (threads < 1) {
         fprintf(stderr, "usage: bench_peak THREADS\n");
         return 2;
     }
     if (multiply_adds(TIMES) <= 0) {
         printf("unavailable: no loop of multiply-adds for this processor\n");
+        return 3;
+    }
+    if (lanes_new(threads, NULL, &lanes, &note)) {
+        printf("unavailable: %s %s\n", note.pointer, note.detail);
         return 3;
     }
     printf("ready %d thread%s of multiply-adds\n", threads, threads == 1 ? "" : "s");
