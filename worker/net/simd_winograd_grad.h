@@ -8,18 +8,22 @@
 
 enum { WINO_CHUNK_INS = 8 * WINO_ROWS, WINO_CHUNK_OUTS = 64 }; /* with v3 36 * 48 * 64 floats are 432 KiB */
 
-/* The sums u of `ins` inputs from `in` and `outs` outputs from `out` to the weights. */
+/* The sums u of `ins` inputs from `in` and `outs` outputs from `out` to the weights, the inputs of a block of channels in one go. */
 INLINE void winograd_finish_by(bool strided, const struct winograd_pass *p, size_t in, size_t ins, size_t out, size_t outs, const float *u, float *d_w)
 {
-    size_t b = (size_t)p->block;
-    for (size_t o = 0; o < outs; o += WINO_PANEL) {
-        size_t wide = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
-        for (size_t i = 0; i < ins; i++)
-            for (size_t v = 0; v < wide; v += VEC) {
-                size_t to = out + o + v, from = in + i;
-                float *taps = d_w + ((to / b * (p->out.channels / b) + from / b) * 9 * b + from % b) * b + to % b;
-                winograd_weight_gradient(strided, u + o * ins + i * wide + v, ins * outs, taps, b * b);
+    size_t b = (size_t)p->block, wide;
+    for (size_t o = 0; o < outs; o += wide) {
+        wide = outs - o < WINO_PANEL ? VEC : WINO_PANEL;
+        for (size_t v = 0; v < wide; v += VEC) {
+            size_t to = out + o + v, run;
+            float *taps = d_w + to / b * p->out.channels * 9 * b + to % b;
+            const float *from = u + o * ins + v;
+            for (size_t i = in; i < in + ins; i += run) {
+                run = b - i % b < in + ins - i ? b - i % b : in + ins - i;
+                float *first = taps + (i / b * 9 * b + i % b) * b;
+                for (size_t n = 0; n < run; n++, from += wide) winograd_weight_gradient(strided, from, ins * outs, first + n * b, b * b);
             }
+        }
     }
 }
 
@@ -58,7 +62,7 @@ static void winograd_sums(const struct winograd_pass *p, struct winograd_ahead n
                           float *d_w)
 {
     struct winograd_grid from = winograd_grid_of(count, p->out.channels), to = winograd_grid_of(count, p->in.channels);
-    struct winograd_product n = {.depth = (size_t)count, .a_row = 1, .a_step = from.row, .b_step = to.row, .more = !first};
+    struct winograd_product n = {.depth = (size_t)count, .a_row = 1, .a_step = from.row, .b_step = to.row, .more = !first, .asks = true};
     size_t most_ins = first && last ? WINO_CHUNK_INS : p->out.channels, most_outs = first && last ? WINO_CHUNK_OUTS : p->in.channels;
     for (size_t o = 0; o < p->in.channels; o += most_outs) {
         size_t in = 0, outs = p->in.channels - o < most_outs ? p->in.channels - o : most_outs;
@@ -90,15 +94,18 @@ static size_t winograd_scratch_count(const struct conv_shape *s, int samples, in
     return gradients + winograd_grid_count(&p, tiles, p.out.channels) + (forward > sums ? forward : sums);
 }
 
-/* A block of tiles of one gradient: its products to v, and backward data, by way of m. */
+/* A block of tiles of one gradient: its products to v, and backward data, by way of m. What will be read after it is asked for: the
+   next gradient, after the last the inputs. */
 static void winograd_backward_block(const struct winograd_pass *p, const struct winograd_backward *b, int c, int count, const struct winograd_place *places, float *v,
                                     float *m)
 {
     const float *d = b->d_out + (size_t)c * b->out_apart;
     struct winograd_ends ends = {d, b->out_stride, NULL, NULL, b->d_in ? b->d_in + (size_t)c * b->d_in_apart : NULL, b->d_in_stride};
     const struct winograd_moments none = {0};
+    struct winograd_asked next = {&p->out, places, count, b->in_stride, b->in};
+    if (c + 1 < b->cotangents) next = (struct winograd_asked){&p->in, places, count, b->out_stride, d + b->out_apart};
     winograd_read(p, count, places, b->out_stride, d, NULL, winograd_grid_of(count, p->in.channels), v);
-    if (b->d_in) winograd_block(p, &ends, count, places, (struct winograd_asked){&p->out, places, count, b->in_stride, b->in}, v, b->prepared, &none, m);
+    if (b->d_in) winograd_block(p, &ends, count, places, next, v, b->prepared, &none, m);
 }
 
 static void winograd_backward(const struct conv_shape *s, const struct winograd_backward *b, float *scratch)
@@ -117,7 +124,7 @@ static void winograd_backward(const struct conv_shape *s, const struct winograd_
         winograd_read_tiles(&p, count, places[now], b->in_stride, b->in, b->norm, winograd_grid_of(count, p.out.channels), x);
         for (int c = 0; c < both; c++) {
             struct winograd_ahead ahead = {{&p.out, places[!now], b->d_in || c ? 0 : next, b->in_stride, b->in},
-                                           {&p.in, places[!now], next, b->out_stride, b->d_out + (size_t)c * b->out_apart}};
+                                           {&p.in, places[!now], b->d_in && c + 1 < both ? 0 : next, b->out_stride, b->d_out + (b->d_in ? 0 : (size_t)c * b->out_apart)}};
             winograd_sums(&p, ahead, count, first == 0, first + count == all, x, v + (size_t)c * grid, scratch + (size_t)c * sums, b->d_w[c]);
         }
     }

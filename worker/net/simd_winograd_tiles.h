@@ -69,13 +69,15 @@ INLINE size_t winograd_grid_count(const struct winograd_pass *p, int tiles, size
     return winograd_product_count(p->way) * winograd_grid_of(tiles, channels).apart;
 }
 
-/* Tiles in a block, of `all`, in blocks as equal as can be. Few channels: inputs and outputs take 192 KiB of an L2 of half a
-   mebibyte, 256 of the larger ones that come with v4. Many: the weights do not fit there in any case and are read once for each
-   block, so that inputs and outputs may be as large as they are. */
+/* Tiles in a block, of `all`, in blocks as equal as can be. Few channels: inputs and outputs take 192 KiB of an L2 of half a mebibyte; of
+   the larger ones that come with v4, where a sum of few tiles costs more than it adds, three rows of register tiles, with 81 products two.
+   Many: the weights do not fit there in any case and are read once for each block, and the sums of their gradients written, so that
+   inputs and outputs may be about as large as they are. */
 static int winograd_block_tiles(const struct winograd_pass *p, int all)
 {
-    size_t both = p->in.channels + p->out.channels, weights = WINO_ALL * p->in.channels * p->out.channels, budget = (VEC == 16 ? 64 : 48) * 1024;
-    size_t most = (weights > budget ? weights : budget) / (winograd_product_count(p->way) * both) / WINO_ROWS * WINO_ROWS;
+    size_t of_tile = winograd_product_count(p->way) * (p->in.channels + p->out.channels), weights = WINO_ALL * p->in.channels * p->out.channels;
+    size_t few = VEC == 16 ? WINO_ROWS * (p->way == WINO_SAME ? 3 : 2) : 48 * 1024 / of_tile, many = (VEC == 16 ? weights * 5 / 8 : weights) / of_tile;
+    size_t most = (few > many ? few : many) / WINO_ROWS * WINO_ROWS;
     if (most < WINO_ROWS) most = WINO_ROWS;
     if (most > WINO_TILES_MAX) most = WINO_TILES_MAX;
     size_t blocks = ((size_t)all + most - 1) / most;
