@@ -9,7 +9,7 @@ enum { WINO_ROWS = VEC == 16 ? 12 : 6, WINO_PANEL = 2 * VEC, WINO_STEPS = 2 /* u
 struct winograd_product {
     size_t depth, a_row, a_step, b_step, c_row;
     bool more; /* adds to c */
-    bool asks; /* for the rows of c that follow, a few at a time: where c is larger than the second cache, adding to it is waiting for it */
+    bool asks; /* for as many rows of c after these, one by one: adding to a c that the second cache does not hold is waiting for it */
     int terms;
     const size_t *a_term, *b_term;
 };
@@ -29,15 +29,13 @@ INLINE void winograd_tile(int rows, int vecs, struct winograd_product p, const f
     vec sum[WINO_ROWS][2] UNSET;
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vecs; j++) sum[r][j] = p.more ? vec_load(c + (size_t)r * p.c_row + j * VEC) : vec_zero();
-    const float *next = c + (size_t)rows * p.c_row;
     for (int t = 0; t < p.terms; t++) {
         const float *x = a + p.a_term[t], *y = b + p.b_term[t];
         size_t k = 0;
         for (; k + WINO_STEPS <= p.depth; k += WINO_STEPS) {
             for (int step = 0; step < WINO_STEPS; step++, x += p.a_step, y += p.b_step) winograd_step(rows, vecs, p.a_row, x, y, sum);
-            if (p.asks)
-                for (int j = 0; j < vecs; j++) __builtin_prefetch(next + j * VEC, 1, 3);
-            next += p.c_row;
+            if (p.asks && t == 0 && k < WINO_STEPS * (size_t)rows)
+                for (int j = 0; j < vecs; j++) vec_ask(c + j * VEC, (ptrdiff_t)(((size_t)rows + k / WINO_STEPS) * p.c_row * sizeof *c));
         }
         for (; k < p.depth; k++, x += p.a_step, y += p.b_step) winograd_step(rows, vecs, p.a_row, x, y, sum);
     }

@@ -108,6 +108,17 @@ static void winograd_backward_block(const struct winograd_pass *p, const struct 
     if (b->d_in) winograd_block(p, &ends, count, places, next, v, b->prepared, &none, m);
 }
 
+/* What is asked for while the sums of gradient c are made, of the `count` tiles of the next block. Backward data of a gradient asks for the
+   next gradient and for the inputs (above), which leaves the first gradient to the last sums; without it the sums ask for all. */
+static struct winograd_ahead winograd_ahead_of(const struct winograd_pass *p, const struct winograd_backward *b, int c, int count, const struct winograd_place *places)
+{
+    struct winograd_asked in = {&p->out, places, count, b->in_stride, b->in}, d_out = {&p->in, places, count, b->out_stride, b->d_out};
+    if (b->d_in || c) in.count = 0;
+    if (!b->d_in) d_out.tensor += (size_t)c * b->out_apart;
+    else if (c + 1 < b->cotangents) d_out.count = 0;
+    return (struct winograd_ahead){in, d_out};
+}
+
 static void winograd_backward(const struct conv_shape *s, const struct winograd_backward *b, float *scratch)
 {
     struct winograd_pass p = winograd_pass_of(s, true);
@@ -123,8 +134,7 @@ static void winograd_backward(const struct conv_shape *s, const struct winograd_
         for (int c = 0; c < both; c++) winograd_backward_block(&p, b, c, count, places[now], v + (size_t)c * grid, x);
         winograd_read_tiles(&p, count, places[now], b->in_stride, b->in, b->norm, winograd_grid_of(count, p.out.channels), x);
         for (int c = 0; c < both; c++) {
-            struct winograd_ahead ahead = {{&p.out, places[!now], b->d_in || c ? 0 : next, b->in_stride, b->in},
-                                           {&p.in, places[!now], b->d_in && c + 1 < both ? 0 : next, b->out_stride, b->d_out + (b->d_in ? 0 : (size_t)c * b->out_apart)}};
+            struct winograd_ahead ahead = winograd_ahead_of(&p, b, c, next, places[!now]);
             winograd_sums(&p, ahead, count, first == 0, first + count == all, x, v + (size_t)c * grid, scratch + (size_t)c * sums, b->d_w[c]);
         }
     }

@@ -69,10 +69,10 @@ INLINE size_t winograd_grid_count(const struct winograd_pass *p, int tiles, size
     return winograd_product_count(p->way) * winograd_grid_of(tiles, channels).apart;
 }
 
-/* Tiles in a block, of `all`, in blocks as equal as can be. Few channels: inputs and outputs take 192 KiB of an L2 of half a mebibyte; of
-   the larger ones that come with v4, where a sum of few tiles costs more than it adds, three rows of register tiles, with 81 products two.
-   Many: the weights do not fit there in any case and are read once for each block, and the sums of their gradients written, so that
-   inputs and outputs may be about as large as they are. */
+/* Tiles in a block, of `all`, in blocks as equal as can be. Few channels: inputs and outputs take 192 KiB of an L2 of half a mebibyte; with
+   v4, whose L2 is larger, three rows of register tiles, or two where a tile has 81 products (with fewer the sums of weight gradients are read
+   and written too often). Many: the weights do not fit there in any case and are read once for each block, so that inputs and outputs may be
+   about as large. */
 static int winograd_block_tiles(const struct winograd_pass *p, int all)
 {
     size_t of_tile = winograd_product_count(p->way) * (p->in.channels + p->out.channels), weights = WINO_ALL * p->in.channels * p->out.channels;
