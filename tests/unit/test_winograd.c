@@ -224,11 +224,11 @@ static void compare_backward_weights(struct rig *r, int cotangents)
 }
 
 /* Rows, columns, parts, channels in and out, samples: every remainder by the tile of 4, borders only, a block of tiles that
-   ends inside a sample, channels that fill half a panel or no block. */
+   ends inside a sample, channels that fill half a panel or no block; the last: several blocks at every level, of whole panels and half ones. */
 static const int shapes[][6] = {
     {1, 1, 1, 8, 8, 1},    {1, 5, 1, 8, 16, 2},   {2, 3, 1, 16, 8, 3},   {3, 37, 1, 3, 24, 1},  {4, 4, 2, 16, 16, 2},  {5, 6, 1, 24, 40, 2},
     {7, 9, 2, 8, 20, 3},   {8, 8, 1, 64, 64, 3},  {10, 11, 2, 32, 32, 1}, {12, 16, 1, 32, 64, 2}, {13, 4, 1, 17, 33, 1}, {37, 35, 1, 16, 16, 1},
-    {24, 20, 1, 8, 8, 2},  {37, 36, 2, 16, 8, 1}, {20, 21, 1, 64, 48, 1}, {6, 6, 1, 128, 128, 1},
+    {24, 20, 1, 8, 8, 2},  {37, 36, 2, 16, 8, 1}, {6, 6, 1, 128, 128, 1}, {37, 36, 1, 64, 48, 1},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 static struct rig rig_of(const struct backend *fast, const struct backend *law, int i, int stride)
